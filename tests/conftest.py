@@ -1,0 +1,24 @@
+"""What several test folders share: the folder of real data, and the rule about skipping."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip with the reason on a person's machine; fail in CI, where nothing may go untested."""
+    if IN_CI:
+        pytest.fail(f"CI must be able to run this: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def datasets_folder() -> Path:
+    """The folder of real datasets named by WORKBENCH_DATASETS."""
+    folder = os.environ.get("WORKBENCH_DATASETS", "").split(os.pathsep)[0]
+    if not folder or not Path(folder).is_dir():
+        skip_or_fail("WORKBENCH_DATASETS does not name a folder of real datasets")
+    return Path(folder).resolve()
