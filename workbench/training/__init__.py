@@ -1,1 +1,7 @@
-"""."""
+"""Sentences become weights: fine-tuning, resume, saved runs."""
+
+from workbench.training.config import TrainingConfig
+from workbench.training.fine_tune import fine_tune
+from workbench.training.runs import saved_run
+
+__all__ = ["TrainingConfig", "fine_tune", "saved_run"]

@@ -1,0 +1,139 @@
+"""Where the weights begin: ``small`` (random, offline) or a published GPT-2 (hub id or folder) that gains item words."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+from workbench.language import PromptTemplate, Vocabulary, spell, train_tokenizer
+from workbench.language.tokenizer import encode, plain_text_only
+from workbench.language.wording import FRAMES, wording_texts
+from workbench.models.gpt2 import GPT2Recommender
+
+TEXT_COLUMNS = ("title", "title_zh", "genres", "country", "director", "description", "description_zh")
+
+
+def start_recommender(
+    catalog: pd.DataFrame,
+    *,
+    base: str = "small",
+    spelling: str = "atomic",
+    layers: int = 2,
+    width: int = 128,
+    heads: int = 2,
+    dropout: float = 0.2,
+    max_history: int = 200,
+    seed: int = 0,
+) -> GPT2Recommender:
+    """A recommender that has learned nothing from interactions yet.
+
+    Args:
+        catalog: Catalog table; its texts train the tokenizer of ``base="small"``.
+        base: ``"small"``: random weights of the given shape; otherwise a hub id such as ``"gpt2"`` or a folder, with its
+            own weights (safetensors only), tokenizer and shape; the four shape arguments then do not apply.
+        spelling: How items are written, see :func:`workbench.language.spell`.
+        layers: Transformer blocks.
+        width: Size of a hidden state, ``d_model``.
+        heads: Attention heads; they share ``width``.
+        dropout: Share dropped after the embedding and after each block; attention weights are never dropped, which
+            keeps the fused attention kernel.
+        max_history: Items of a history the prompt keeps.
+        seed: For the random rows.
+
+    Raises:
+        ValueError: If the base is no GPT-2, has no safetensors, or too few positions.
+        OSError: If the base cannot be found.
+
+    Example:
+        >>> catalog = pd.DataFrame({"item_id": ["a", "b"], "title": ["Alien", "Brazil"]})
+        >>> recommender = start_recommender(catalog, layers=1, width=16, heads=2)
+        >>> recommender.rank({"ann": ["a"]}, k=5)["item_id"].tolist()
+        ['b']
+    """
+    spelled = spell(catalog, how=spelling)
+    template = PromptTemplate(max_history=max_history)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if base == "small":
+            tokenizer = train_tokenizer(catalog_texts(catalog))
+            vocabulary = Vocabulary(tokenizer.get_vocab_size(), spelled)
+            model = _random_model(vocabulary, template, layers=layers, width=width, heads=heads, dropout=dropout)
+        else:
+            model, tokenizer = _published_model(base)
+            if model.config.n_positions < template.max_words:
+                raise ValueError(
+                    f"{base!r} reads {model.config.n_positions} words, the prompt needs {template.max_words}. "
+                    "Lower max_history."
+                )
+            vocabulary = Vocabulary(model.config.vocab_size, spelled)
+            _add_words(model, vocabulary, tokenizer, catalog)
+    start = {"small": "random"}.get(base, f"hub ({Path(base).name})")
+    return GPT2Recommender(
+        model.eval(), tokenizer=tokenizer, vocabulary=vocabulary, template=template, catalog=catalog, start=start
+    )
+
+
+def catalog_texts(catalog: pd.DataFrame) -> list[str]:
+    """Every text the tokenizer should know: the catalog's own columns, and the words of requests in lower case."""
+    own = [text for column in TEXT_COLUMNS if column in catalog for text in catalog[column].dropna().astype(str)]
+    frames = [frame.format(what="") for language in FRAMES.values() for frame in language]
+    return own + [text.lower() for text in own] + 20 * (frames + wording_texts())
+
+
+def _random_model(
+    vocabulary: Vocabulary, template: PromptTemplate, *, layers: int, width: int, heads: int, dropout: float
+) -> GPT2LMHeadModel:
+    config = GPT2Config(
+        vocab_size=vocabulary.size,
+        n_positions=max(256, template.max_words),
+        n_embd=width,
+        n_layer=layers,
+        n_head=heads,
+        resid_pdrop=dropout,
+        embd_pdrop=dropout,
+        attn_pdrop=0.0,
+        bos_token_id=vocabulary.control("history"),
+        eos_token_id=vocabulary.control("end"),
+    )
+    return GPT2LMHeadModel(config)
+
+
+def _published_model(base: str) -> tuple[GPT2LMHeadModel, Tokenizer]:
+    folder = Path(base)
+    if folder.is_dir() and not list(folder.glob("*.safetensors")):
+        raise ValueError(
+            f"{base} holds no .safetensors file: {sorted(path.name for path in folder.iterdir())[:8]}. Weights in pickle "
+            "files (.bin, .pt) are never opened; save the model again with save_pretrained, which writes safetensors."
+        )
+    try:
+        kind = AutoConfig.from_pretrained(base).model_type
+        if kind != "gpt2":
+            raise ValueError(f"{base!r} is a {kind!r} model; this recommender is a GPT-2. Choose a gpt2 checkpoint.")
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        model = GPT2LMHeadModel.from_pretrained(base, use_safetensors=True, dtype=torch.float32)
+    except OSError as error:
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+        raise OSError(
+            f"no GPT-2 could be loaded from {base!r}{offline}: it is neither a folder with config.json, tokenizer and "
+            "model.safetensors, nor a hub id that can be reached from here. Offline, base='small' always works."
+        ) from error
+    model.config.attn_pdrop = 0.0
+    for block in model.transformer.h:
+        block.attn.attn_dropout.p = 0.0
+    return model, plain_text_only(tokenizer.backend_tokenizer)
+
+
+@torch.no_grad()
+def _add_words(model: GPT2LMHeadModel, vocabulary: Vocabulary, tokenizer: Tokenizer, catalog: pd.DataFrame) -> None:
+    """New rows: control words at random, each item word at the mean of its title's word pieces."""
+    spread = float(model.transformer.wte.weight.std())
+    model.resize_token_embeddings(vocabulary.size, mean_resizing=False)
+    rows = model.transformer.wte.weight
+    rows[vocabulary.n_text :].normal_(std=spread)
+    for row, title in enumerate(catalog["title"].astype(str)):
+        pieces = encode(tokenizer, title)
+        if pieces:  # a little noise tells apart two films of one title
+            rows[vocabulary.first_item + row] = rows[pieces].mean(0) + 0.1 * rows[vocabulary.first_item + row]

@@ -1,0 +1,196 @@
+"""Training sentences, cut into steps.
+
+Step s of a run always holds the same sentences, whoever asks and whenever: everything random in it is drawn from
+(seed, s) or (seed, epoch). A run that was killed can therefore go on as if nothing had happened.
+
+Four kinds of sentence make a step, each a group of rows of similar length:
+
+- history: ``<history> a b c`` predicts ``a b c d``, an item at every place;
+- wish: ``<request> french comedies <recommend>`` predicts all films that match, evenly;
+- wish after history: ``<history> a b c <request> french comedies <recommend>`` predicts d, a french comedy;
+- description: ``a <describe>`` predicts the text of a.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import Dataset
+
+from workbench.catalogs import Split
+from workbench.language.requests import held_out, phrase, read_requests
+from workbench.language.tokenizer import encode
+from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.ranking import as_histories
+from workbench.training.config import TrainingConfig
+
+NO_TARGET = -100
+Batch = dict[str, dict[str, torch.Tensor]]
+
+
+class Sentences(Dataset):
+    """All steps of a run; ``sentences[step]`` is one batch, groups of tensors by kind of sentence."""
+
+    def __init__(self, recommender: GPT2Recommender, split: Split, config: TrainingConfig) -> None:
+        """Read the training histories, the requests and the descriptions of the split's catalog."""
+        self.recommender, self.config = recommender, config
+        words = recommender.vocabulary
+        position = {item: row for row, item in enumerate(words.spelling.items)}
+        histories = as_histories(split.train)
+        self.histories = [np.array([position[item] for item in items]) for items in histories.values()]
+        if not self.histories:
+            raise ValueError("the split's training table is empty; there is nothing to learn from.")
+        self.windows = _windows(self.histories, config.max_history + 1)
+        self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
+        self.requests = read_requests(recommender.catalog)
+        self.trained_requests = self.requests.trained
+        self.texts = _item_texts(recommender.catalog)
+        lengths = np.array([len(history) for history in self.histories])
+        self.chance = np.maximum(lengths - 1, 0) / max((lengths - 1).clip(0).sum(), 1)
+        self._plan: tuple[int, list[np.ndarray]] = (-1, [])
+
+    def __len__(self) -> int:
+        """Number of steps."""
+        return self.config.epochs * self.steps_per_epoch
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of one step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        rng = np.random.default_rng((self.config.seed, 1, step))
+        batch = {"history": self._history_group(self._epoch_plan(epoch)[place], rng)}
+        if self.config.wishes and self.trained_requests:
+            batch["wish"] = self._wish_group(rng)
+        if self.config.wishes_after_history and self.trained_requests and self.chance.any():
+            batch["wish_after_history"] = self._wish_after_history_group(rng)
+        if self.config.descriptions and self.texts:
+            batch["description"] = self._description_group(rng)
+        return {name: group for name, group in batch.items() if group}
+
+    def _epoch_plan(self, epoch: int) -> list[np.ndarray]:
+        """Which windows each step of the epoch reads: shuffled, then sorted by length inside pools of eight steps."""
+        if self._plan[0] != epoch:
+            order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self.windows))
+            rows, steps = self.config.batch_users, []
+            for first in range(0, len(order), 8 * rows):
+                pool = order[first : first + 8 * rows]
+                pool = pool[np.argsort(self.windows[pool, 3], kind="stable")]
+                steps += [pool[i : i + rows] for i in range(0, len(pool), rows)]
+            np.random.default_rng((self.config.seed, 2, epoch)).shuffle(steps)
+            self._plan = (epoch, steps)
+        return self._plan[1]
+
+    def _history_group(self, chosen: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        words = self.recommender.vocabulary
+        rows, targets = [], []
+        for user, low, high, length in self.windows[chosen]:
+            start = rng.integers(low, high + 1)
+            items = self.histories[user][start : start + length]
+            rows.append([words.control("history"), *words.items(items[:-1])])
+            targets.append(items.tolist())
+        return {"words": _padded(rows, 0), "targets": _padded(targets, NO_TARGET)}
+
+    def _wish_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        rows, chances = [], np.zeros((self.config.wishes, len(self.recommender.catalog)), dtype=np.float32)
+        for place in range(self.config.wishes):
+            combination = self.trained_requests[rng.integers(len(self.trained_requests))]
+            if rng.random() < 0.3 and self.texts:  # a wish in the words of one item's own text
+                row, text = self._one_text(rng)
+                request, matching = _some_words(text, rng), [row]
+            else:
+                request, matching = self._phrase(combination, rng), self.requests.matches[combination]
+            rows.append(self._request_words(request))
+            chances[place, matching] = 1 / len(matching)
+        return {"words": _padded(rows, 0), "ends": _ends(rows), "chances": torch.from_numpy(chances)}
+
+    def _wish_after_history_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        words, keep = self.recommender.vocabulary, self.recommender.template.max_history_with_request
+        rows, targets = [], []
+        for user in rng.choice(len(self.histories), size=self.config.wishes_after_history, p=self.chance):
+            history = self.histories[user]
+            place = int(rng.integers(1, len(history)))
+            combination = self._wish_for(int(history[place]), rng)
+            if combination is None:
+                continue
+            tail = history[max(0, place - int(rng.integers(1, keep + 1))) : place]
+            request = self._request_words(self._phrase(combination, rng))
+            rows.append([words.control("history"), *words.items(tail), *request])
+            targets.append(history[place])
+        if not rows:
+            return {}
+        return {"words": _padded(rows, 0), "ends": _ends(rows), "targets": torch.tensor(np.array(targets))}
+
+    def _wish_for(self, row: int, rng: np.random.Generator) -> tuple | None:
+        """One to three attributes of the item, in a combination that training may use."""
+        own = self.requests.item_attributes[row]
+        for _ in range(4):
+            if own:
+                chosen = sorted(rng.choice(len(own), size=min(len(own), int(rng.integers(1, 4))), replace=False))
+                combination = tuple(own[i] for i in chosen)
+                if not held_out(combination):
+                    return combination
+        return None
+
+    def _description_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        words = self.recommender.vocabulary
+        rows, targets = [], []
+        for _ in range(self.config.descriptions):
+            row, text = self._one_text(rng)
+            pieces = encode(self.recommender.tokenizer, text)[:80]
+            rows.append([*words.items([row]), words.control("describe"), *pieces])
+            targets.append([NO_TARGET, *pieces, words.control("end")])
+        return {"words": _padded(rows, 0), "targets": _padded(targets, NO_TARGET)}
+
+    def _one_text(self, rng: np.random.Generator) -> tuple[int, str]:
+        return self.texts[rng.integers(len(self.texts))]
+
+    def _phrase(self, combination: tuple, rng: np.random.Generator) -> str:
+        return phrase(combination, rng, language="zh" if rng.random() < 0.5 else "en")
+
+    def _request_words(self, request: str) -> list[int]:
+        return self.recommender.template.request_words(self.recommender.vocabulary, self.recommender.tokenizer, request)
+
+
+def _windows(histories: list[np.ndarray], length: int) -> np.ndarray:
+    """Pieces of histories that together cover every event: (n_windows, 4) of user, first and last start, length.
+
+    A history of at most ``length`` is one window. A longer one gets as many as it takes, each starting at a random
+    place of its own stretch, so that positions and events are not tied together.
+    """
+    rows = []
+    for user, history in enumerate(histories):
+        spare = len(history) - length
+        if spare <= 0:
+            rows.append((user, 0, 0, len(history)))
+            continue
+        n = -(-len(history) // length)
+        rows += [(user, spare * i // n, spare * (i + 1) // n, length) for i in range(n)]
+    return np.array(rows)
+
+
+def _item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:
+    """(catalog row, text) of every description in the catalog; the title alone where there is none."""
+    texts = []
+    for row, item in enumerate(catalog.to_dict("records")):
+        own = [item.get(name) for name in ("description", "description_zh")]
+        own = [text for text in own if isinstance(text, str) and text]
+        texts += [(row, text[:600]) for text in own or [str(item["title"])]]
+    return texts
+
+
+def _some_words(text: str, rng: np.random.Generator) -> str:
+    """A few neighbouring words of a text (characters of a Chinese one), as a person might remember it."""
+    parts, glue = (text.split(), " ") if " " in text else (list(text), "")
+    size = int(rng.integers(3, 9))
+    start = int(rng.integers(0, max(1, len(parts) - size + 1)))
+    return glue.join(parts[start : start + size])
+
+
+def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
+    """Rows of different length as one tensor, filled on the right, (n_rows, longest)."""
+    table = np.full((len(rows), max(map(len, rows))), fill, dtype=np.int64)
+    for place, row in enumerate(rows):
+        table[place, : len(row)] = row
+    return torch.from_numpy(table)
+
+
+def _ends(rows: list[list[int]]) -> torch.Tensor:
+    return torch.tensor([len(row) - 1 for row in rows])

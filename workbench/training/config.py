@@ -1,0 +1,59 @@
+"""What a training run is told: frozen, saved as JSON with the run, and part of the key that finds it again."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of :func:`workbench.training.fine_tune`; the defaults were chosen on validation data, see LOG.md.
+
+    Attributes:
+        epochs: Passes over every user's history, at most; early stopping may end sooner.
+        learning_rate: Highest rate of AdamW, after the warm-up and before the cosine.
+        weight_decay: Of AdamW, on all matrices.
+        batch_users: Windows of history in one step.
+        wishes: Request sentences without a history in one step; 0 turns them off.
+        wishes_after_history: Request sentences behind a history in one step; 0 turns them off.
+        descriptions: Sentences "item -> its text" in one step; 0 turns them off.
+        warmup: Share of the steps in which the learning rate rises.
+        layers: Transformer blocks of ``base="small"``.
+        width: Hidden size of ``base="small"``.
+        heads: Attention heads of ``base="small"``.
+        dropout: After the embedding and each block of ``base="small"``.
+        max_history: Items of a history that are read, the newest.
+        validate_every: Epochs between two validations.
+        patience: Validations without a better NDCG@10 before training stops.
+        max_seconds: Stop after this time and keep the best so far; None for no limit. A limit makes the result depend
+            on the machine's speed.
+        precision: ``"bf16"``, ``"fp32"``, or ``"auto"``: whichever a short timing finds faster here.
+        seed: Of the weights, the order of sentences and dropout.
+    """
+
+    epochs: int = 40
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
+    batch_users: int = 64
+    wishes: int = 48
+    wishes_after_history: int = 16
+    descriptions: int = 4
+    warmup: float = 0.05
+    layers: int = 2
+    width: int = 128
+    heads: int = 2
+    dropout: float = 0.2
+    max_history: int = 200
+    validate_every: int = 2
+    patience: int = 5
+    max_seconds: float | None = None
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that could only fail later."""
+        if self.precision not in ("auto", "bf16", "fp32"):
+            raise ValueError(f"precision is {self.precision!r}; choose 'auto', 'bf16' or 'fp32'.")
+        for name in ("epochs", "batch_users", "validate_every", "patience", "max_history", "layers", "width", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} cannot be shared by {self.heads} heads; make it a multiple of heads.")

@@ -1,0 +1,95 @@
+"""The loss: cross-entropy over the words that could have stood there, computed in chunks.
+
+Where an item follows, the softmax runs over the item words only (all of them: no sampled negatives); where text
+follows, over the text words. Chunks keep the tokens x items matrix out of memory, and the gradient is formed in the
+forward pass, so no chunk is computed twice.
+"""
+
+import torch
+from transformers import GPT2Model
+
+from workbench.language import Vocabulary
+
+# How much each kind of sentence counts beside the history (chosen on validation data, see LOG.md).
+WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.3, "description": 0.1}
+CHUNK = 2048  # positions per chunk: 2048 x 3,416 float32 logits are 28 MB
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    """Sum of -log softmax(hidden @ rows.T)[target]; gradients for hidden and rows."""
+
+    @staticmethod
+    def forward(ctx, hidden: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor, dtype: torch.dtype):
+        """Shapes: hidden (n, d), rows (n_words, d), targets (n,)."""
+        low_rows = rows.to(dtype)
+        grad_hidden = torch.empty_like(hidden)
+        grad_rows = torch.zeros_like(rows, dtype=torch.float32)
+        total = hidden.new_zeros((), dtype=torch.float32)
+        for first in range(0, len(hidden), CHUNK):
+            part = slice(first, first + CHUNK)
+            low_hidden, target = hidden[part].to(dtype), targets[part, None]
+            logits = (low_hidden @ low_rows.T).float()  # (chunk, n_words)
+            log_total = logits.logsumexp(1, keepdim=True)
+            total += (log_total - logits.gather(1, target)).sum()
+            slope = (logits - log_total).exp_()  # softmax, then minus one at the target
+            slope.scatter_add_(1, target, torch.full_like(target, -1, dtype=slope.dtype))
+            slope = slope.to(dtype)
+            grad_hidden[part] = (slope @ low_rows).to(hidden.dtype)
+            grad_rows += (slope.T @ low_hidden).float()
+        ctx.save_for_backward(grad_hidden, grad_rows.to(rows.dtype))
+        return total
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor):
+        """Scale the gradients that forward left."""
+        grad_hidden, grad_rows = ctx.saved_tensors
+        return grad * grad_hidden, grad * grad_rows, None, None
+
+
+def restricted_cross_entropy(
+    hidden: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor, *, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Mean cross-entropy in nats over the words of ``rows``, at least 0.
+
+    Args:
+        hidden: States that are followed by a word of this kind, (n, d_model).
+        rows: Embedding rows of all words of this kind, (n_words, d_model).
+        targets: Which of them followed, (n,), 0 .. n_words - 1.
+        dtype: Of the matrix products; sums are float32.
+
+    Example:
+        >>> even = restricted_cross_entropy(torch.zeros(3, 4), torch.ones(8, 4), torch.tensor([0, 1, 7]))
+        >>> bool(even.isclose(torch.tensor(8.0).log()))
+        True
+    """
+    return _ChunkedCrossEntropy.apply(hidden, rows, targets, dtype) / max(len(targets), 1)
+
+
+def sentence_loss(
+    transformer: GPT2Model, batch: dict[str, dict[str, torch.Tensor]], *, vocabulary: Vocabulary
+) -> dict[str, torch.Tensor]:
+    """Mean loss of each kind of sentence, and ``"total"``, their weighted sum; in nats, at least 0.
+
+    Args:
+        transformer: The recommender's GPT-2 without its head, in training mode.
+        batch: Groups as made by :class:`workbench.training.batches.Sentences`.
+        vocabulary: Which ids are text, control words and items.
+    """
+    rows = transformer.wte.weight
+    item_rows, text_rows = rows[vocabulary.first_item :], rows[: vocabulary.first_item]  # text with the control words
+    device = rows.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows.dtype
+    losses = {}
+    for name, group in batch.items():
+        hidden = transformer(group["words"], use_cache=False).last_hidden_state  # (B, T, d_model)
+        if "ends" in group:
+            hidden = hidden[torch.arange(len(hidden), device=hidden.device), group["ends"]]  # (B, d_model)
+        if name == "wish":
+            logits = (hidden.to(dtype) @ item_rows.to(dtype).T).float()
+            losses[name] = -(group["chances"] * logits.log_softmax(1)).sum(1).mean()
+        else:
+            known = group["targets"] >= 0
+            words = text_rows if name == "description" else item_rows
+            losses[name] = restricted_cross_entropy(hidden[known], words, group["targets"][known], dtype=dtype)
+    losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())
+    return losses
