@@ -1,1 +1,25 @@
-"""."""
+"""Honest numbers: metrics with intervals, paired comparisons, the protocol card, and checks for leaks.
+
+Everything is measured on the full catalog with seen items removed; a tie takes the mean rank. Evaluation knows one
+call, ``rank``, and treats all rankers alike.
+"""
+
+from workbench.evaluation.card import card_html
+from workbench.evaluation.comparison import PairedDifference, compare, evaluate
+from workbench.evaluation.leaks import check_leaks
+from workbench.evaluation.metrics import coverage, hit_rate, mrr, ndcg
+from workbench.evaluation.placement import HeldOutRanks, Ranker
+
+__all__ = [
+    "HeldOutRanks",
+    "PairedDifference",
+    "Ranker",
+    "card_html",
+    "check_leaks",
+    "compare",
+    "coverage",
+    "evaluate",
+    "hit_rate",
+    "mrr",
+    "ndcg",
+]

@@ -1,0 +1,159 @@
+"""What all counting rankers share: fitting, tuning over a stated grid, and ranking in blocks of users."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from workbench.catalogs import Split
+from workbench.catalogs.schema import time_values
+from workbench.evaluation.metrics import mean_ranks, ndcg_values
+from workbench.models.ranking import Histories, in_time_order, item_codes, rank_in_blocks
+
+BLOCK = 512  # users scored at once
+DAY = 86_400 * 10**9  # nanoseconds
+Scorer = Callable[[list[np.ndarray]], np.ndarray]  # coded histories -> scores (n_users, n_items)
+
+
+@dataclass(eq=False)
+class CountingRanker:
+    """What the counting rankers share: ``fit``, ``tune`` and ``rank``. Settings are the fields of each class.
+
+    Attributes:
+        items: Ids of the items the ranker knows, once fitted.
+        tuning: After ``tune``, one row per setting with its validation NDCG@10, the best first.
+    """
+
+    floor: ClassVar[bool] = True
+    start: ClassVar[str] = "counts"
+    grid: ClassVar[dict[str, tuple]] = {}
+    may_be_zero: ClassVar[tuple[str, ...]] = ()
+    items: ClassVar[list[str] | None] = None
+    tuning: ClassVar[pd.DataFrame | None] = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that mean nothing."""
+        for name, value in self.settings.items():
+            if value is not None and (value < 0 or (value == 0 and name not in self.may_be_zero)):
+                least = "0 or more" if name in self.may_be_zero else "above 0"
+                raise ValueError(f"{name}={value} means nothing to {type(self).__name__}; give a number {least}.")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the settings in use, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def fit(self, interactions: pd.DataFrame, *, items: Sequence[str] | None = None) -> Self:
+        """Count the train events.
+
+        Args:
+            interactions: Train events, usually ``split.train``.
+            items: All items that may be met or recommended; None means those in ``interactions``.
+
+        Raises:
+            ValueError: If there are no events, or one names an item outside ``items``.
+        """
+        self._load(interactions, items=items)
+        self._score = self._scorer()
+        self._shared.clear()
+        return self
+
+    def tune(self, split: Split) -> Self:
+        """Choose the settings with the best NDCG@10 on the validation items, fitted on train; ties keep the earlier.
+
+        Afterwards the ranker is fitted on ``split.train`` and knows every item of the catalog.
+
+        Raises:
+            ValueError: If the split has no validation items.
+        """
+        if not len(split.validation):
+            raise ValueError("split.validation is empty; settings cannot be chosen. Use fit, or longer histories.")
+        self._load(split.train, items=split.dataset.catalog["item_id"].tolist())
+        known = split.histories("validation")
+        histories = item_codes(known, items=self._index)
+        targets = self._index.get_indexer(split.validation["item_id"])
+        rows = []
+        for values in itertools.product(*self._choices().values()):
+            self._set(dict(zip(self.grid, values, strict=True)))
+            rows.append(self.settings | {"ndcg@10": _validation_ndcg(self._scorer(), histories, targets=targets)})
+        self.tuning = pd.DataFrame(rows).sort_values("ndcg@10", ascending=False, kind="stable", ignore_index=True)
+        self._set(max(rows, key=lambda row: row["ndcg@10"]))
+        self._score = self._scorer()
+        self._shared.clear()
+        return self
+
+    def rank(
+        self,
+        histories: Histories,
+        *,
+        k: int = 10,
+        exclude_seen: bool = True,
+        candidates: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Rank items for every history; see ``models.ranking.rank_in_blocks``.
+
+        Raises:
+            ValueError: If an item of a history or of ``candidates`` is unknown.
+            RuntimeError: If the ranker was not fitted.
+        """
+        if self.items is None:
+            raise RuntimeError(f"this {type(self).__name__} has counted nothing yet; call fit or tune first.")
+        rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
+        return rank_in_blocks(self._score, histories, items=self._index, block_size=BLOCK, **rules)
+
+    def _scorer(self) -> Scorer:
+        """A function from coded histories to scores (n_users, n_items), under the current settings."""
+        raise NotImplementedError
+
+    def _choices(self) -> dict[str, tuple]:
+        """The grid, as far as the events allow it; settings that change slowly stand first."""
+        return self.grid
+
+    def _set(self, values: dict[str, Any]) -> None:
+        """Take over the settings among the values."""
+        for name in self.settings:
+            setattr(self, name, values.get(name, getattr(self, name)))
+
+    def _load(self, interactions: pd.DataFrame, *, items: Sequence[str] | None) -> None:
+        """Keep the events as arrays of codes: users together, oldest first."""
+        if not len(interactions):
+            raise ValueError("there are no interactions to count; give the train events, such as split.train.")
+        ordered = in_time_order(interactions)
+        users = pd.factorize(ordered["user_id"])[0]
+        order = np.argsort(users, kind="stable")
+        self._index = pd.Index(pd.unique(interactions["item_id"]) if items is None else list(items), dtype=object)
+        if not self._index.is_unique:
+            raise ValueError(f"items names {self._index[self._index.duplicated()][0]!r} twice; name each item once.")
+        self.items = self._index.tolist()
+        self._users = users[order]
+        self._codes = item_codes({"train": ordered["item_id"].tolist()}, items=self._index)[0][order]
+        timed = "timestamp" in ordered
+        self._ages = (time_values(ordered).max() - time_values(ordered))[order] / DAY if timed else None  # days
+        self._counts = np.bincount(self._codes, minlength=len(self.items)).astype(float)
+        self._shared: dict[Any, Any] = {}
+
+    def _once(self, key: Any, build: Callable[[], Any]) -> Any:
+        """Build something once for all settings that share it."""
+        if key not in self._shared:
+            self._shared[key] = build()
+        return self._shared[key]
+
+    def _or_popular(self, scores: np.ndarray) -> np.ndarray:
+        """Order the items without any score by popularity, below all others, as numbers from -1 to 0."""
+        return np.where(scores > 0, scores, -1 / (1 + self._counts))
+
+
+def _validation_ndcg(score: Scorer, histories: list[np.ndarray], *, targets: np.ndarray) -> float:
+    """NDCG@10 of the target items with seen items removed; users without history count as misses, as in evaluate."""
+    gained = 0.0
+    for start in range(0, len(histories), BLOCK):
+        block = histories[start : start + BLOCK]
+        scores = score(block)
+        allowed = np.ones(scores.shape, dtype=bool)
+        for row, history in enumerate(block):
+            allowed[row, history if len(history) else slice(None)] = False
+        gained += ndcg_values(mean_ranks(scores, targets=targets[start : start + BLOCK], allowed=allowed), k=10).sum()
+    return gained / len(histories)
