@@ -1,0 +1,10 @@
+# Every target is one call of `python -m workbench`, which also does the set-up. PYTHON is any Python 3.11 or newer.
+PYTHON ?= python3
+DATASET ?= films
+
+.PHONY: lab run test check doctor films prove-data prove-notebooks
+lab test check doctor films prove-data prove-notebooks:
+	@$(PYTHON) -m workbench $@
+
+run:
+	@$(PYTHON) -m workbench run --dataset "$(DATASET)"

@@ -1,0 +1,120 @@
+"""The front door: `python -m workbench lab | run | test | check | doctor | films | prove-data | prove-notebooks`.
+
+Needs nothing but Python 3.11 or newer. Each command first sees to it that the repository's own `.venv` is complete,
+then starts itself again inside it.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python must get this far, to say what is wrong
+    sys.exit(
+        f"The workbench needs Python 3.11 or newer; this is Python {sys.version.split()[0]} ({sys.executable}).\n"
+        "To fix it: install one from https://www.python.org/downloads, then name it: make lab PYTHON=python3.12"
+    )
+
+import argparse
+import os
+import subprocess
+from pathlib import Path
+
+from workbench.environment import REPOSITORY, SetUpError, is_conda, is_inside, private_python, quiet_variables, set_up
+
+COMMANDS = {
+    "lab": "open the notebooks in JupyterLab, on this machine only",
+    "run": "run every notebook; pages in build/notebooks/",
+    "test": "run the tests; further words go to pytest",
+    "check": "lint, format, and no outputs in notebooks",
+    "doctor": "check this machine, with fixes",
+    "films": "rebuild the simulated data of the bundled catalog",
+    "prove-data": "the placebos that must fail, and do (long)",
+    "prove-notebooks": "the notebooks with a wrong recommender: they must go red (long)",
+}
+
+
+def read_arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Split the command line into ours and, for `test`, what goes on to pytest."""
+    parser = argparse.ArgumentParser(prog="python -m workbench", description="A workbench for recommenders.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, meaning in COMMANDS.items():
+        command = commands.add_parser(name, help=meaning, description=meaning)
+        if name == "run":
+            command.add_argument("--dataset", default="films", help="a dataset's name or folder (default: films)")
+    arguments, rest = parser.parse_known_args(words)
+    if rest and arguments.command != "test":
+        parser.error(f"{arguments.command} does not take {' '.join(rest)}")
+    return arguments, rest
+
+
+def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
+    """The command lines, all run by this Python, that a command consists of."""
+    notebooks = [str(path) for path in sorted(Path("notebooks").glob("*.ipynb"))]
+    server = {"ServerApp.ip": "127.0.0.1", "ServerApp.allow_remote_access": "False", "ServerApp.root_dir": REPOSITORY}
+    server["KernelManager.transport_encryption"] = "auto"  # other people on this machine cannot listen in
+    local = [f"--{name}={value}" for name, value in server.items()]
+    table = {
+        "lab": [["-m", "jupyterlab", *local, "notebooks/00_start_here.ipynb"]],
+        "test": [["-m", "pytest", *rest]],
+        "check": [
+            ["-m", "ruff", "check", "."],
+            ["-m", "ruff", "format", "--check", "."],
+            *([["-m", "nbstripout", "--verify", "--keep-id", *notebooks]] if notebooks else []),
+        ],
+        "films": [["-m", "workbench.catalogs.films"]],
+        "prove-data": [["benchmarks/prove_data.py"]],
+        "prove-notebooks": [["benchmarks/prove_notebooks.py"]],
+    }
+    return [[sys.executable, *line] for line in table[command]]
+
+
+def print_check_up() -> int:
+    """Print the check-up table, one line per check and its fix below; 1 if any check is red."""
+    from workbench.doctor import check_up
+
+    table = check_up()
+    for row in table.itertuples():
+        print(f"{row.status:6} {row.check}: {row.detail}")
+        if row.status != "green" and row.fix:
+            print(f"       fix: {row.fix}")
+    return int((table["status"] == "red").any())
+
+
+def act(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """Do what was asked, inside the complete environment; the exit status."""
+    if arguments.command == "run":
+        from workbench.notebooks import run_notebooks
+
+        return run_notebooks(REPOSITORY / "notebooks", output=REPOSITORY / "build/notebooks", dataset=arguments.dataset)
+    os.chdir(REPOSITORY)
+    if arguments.command == "doctor":
+        return print_check_up()
+    # every line runs even when an earlier one failed: one call shows everything there is to fix
+    lines = lines_of(arguments.command, rest=rest)
+    return int(any([subprocess.run(line, env=quiet_variables()).returncode for line in lines]))
+
+
+def start_again(words: list[str]) -> int:
+    """Become the same command on the private Python."""
+    command = [str(private_python()), "-m", "workbench", *words]
+    if os.name == "nt":  # Windows gives an exec'd process a new number and returns to the prompt at once
+        return subprocess.run(command, env=quiet_variables()).returncode
+    os.execve(command[0], command, quiet_variables())
+
+
+def main(words: list[str]) -> int:
+    """Run one command; the exit status."""
+    arguments, rest = read_arguments(words)
+    if is_conda():
+        return act(arguments, rest)
+    try:
+        set_up()
+    except SetUpError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return act(arguments, rest) if is_inside() else start_again(words)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
