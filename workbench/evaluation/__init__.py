@@ -9,6 +9,7 @@ from workbench.evaluation.comparison import PairedDifference, compare, evaluate
 from workbench.evaluation.leaks import check_leaks
 from workbench.evaluation.metrics import coverage, hit_rate, mrr, ndcg
 from workbench.evaluation.placement import HeldOutRanks, Ranker
+from workbench.evaluation.requests import evaluate_requests, request_precision
 
 __all__ = [
     "HeldOutRanks",
@@ -19,7 +20,9 @@ __all__ = [
     "compare",
     "coverage",
     "evaluate",
+    "evaluate_requests",
     "hit_rate",
     "mrr",
     "ndcg",
+    "request_precision",
 ]

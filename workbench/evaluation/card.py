@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.catalogs import Split
 from workbench.catalogs.schema import time_values
-from workbench.evaluation.intervals import LEVEL, REPEATS
+from workbench.evaluation.intervals import REPEATS, TAIL
 from workbench.evaluation.leaks import check_leaks
 from workbench.evaluation.placement import HeldOutRanks, Ranker
 
@@ -49,7 +49,7 @@ def protocol_card(
         "start": {name: str(getattr(ranker, "start", "none")) for name, ranker in rankers.items()},
         "seeds": {"bootstrap": seed} | _attributes(rankers, "seed"),
         "settings": _attributes(rankers, "settings"),
-        "interval": f"{LEVEL:.0%} percentile bootstrap over users, {REPEATS:,} resamples",
+        "interval": f"{1 - 2 * TAIL:.0%} percentile bootstrap over users, {REPEATS:,} resamples",
         "device": {name: str(getattr(ranker, "device", "CPU")) for name, ranker in rankers.items()},
         "seconds": {name: round(result.seconds, 2) for name, result in results.items()},
         "train events later than the test event": _later_train_events(split, held_out),

@@ -94,8 +94,16 @@ def evaluate(
         ValueError: If there is nothing to measure, or a ranker's answer is not a rankings table.
 
     Example:
-        >>> table = evaluate({"popularity": Popularity().fit(split.train)}, split)  # doctest: +SKIP
-        >>> table[["ndcg@10", "ndcg@10_low", "ndcg@10_high"]]  # doctest: +SKIP
+        >>> from workbench.catalogs import leave_one_out, read_tables
+        >>> from workbench.models import Popularity
+        >>> items = pd.DataFrame({"item_id": list("abcd"), "title": ["Alien", "Brazil", "Casablanca", "Dune"]})
+        >>> events = pd.DataFrame({"user_id": list("uuuvv"), "item_id": list("bcacc"), "position": [0, 1, 2, 0, 1]})
+        >>> split = leave_one_out(read_tables(items=items, interactions=events, name="four films"))
+        >>> popularity = Popularity().fit(split.train, items=list("abcd"))
+        >>> evaluate({"popularity": popularity}, split, k=[1, 2])[["hit_rate@1", "hit_rate@2"]]  # "a" ties with "d"
+                    hit_rate@1  hit_rate@2
+        ranker
+        popularity         0.0         1.0
     """
     _check_question(rankers, split, on=on, k=k)
     known = dict(histories) if histories is not None else split.histories(on)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-LEVEL = 0.95
+TAIL = 0.025  # left out at each end: 95 % intervals
 REPEATS = 1000
 
 
@@ -59,8 +59,7 @@ def percentile_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         >>> float(low), float(high)
         (1.0, 39.0)
     """
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0)
     return low, high
 
 

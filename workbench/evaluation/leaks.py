@@ -42,9 +42,13 @@ def check_leaks(
         ValueError: If ``rankings`` or ``sentences`` lacks its columns.
 
     Example:
-        >>> leaks = check_leaks(split)  # doctest: +SKIP
-        >>> leaks.loc[leaks["fired"], "finding"].tolist()  # doctest: +SKIP
-        ['tied events stand in id order in 98.2 % of 1,200 neighbouring pairs; chance is 50 %']
+        >>> from workbench.catalogs import leave_one_out, read_tables
+        >>> items = pd.DataFrame({"item_id": list("abc"), "title": ["Alien", "Brazil", "Casablanca"]})
+        >>> events = pd.DataFrame({"user_id": ["u"] * 3, "item_id": list("abc"), "position": [0, 1, 2]})
+        >>> split = leave_one_out(read_tables(items=items, interactions=events, name="three films"))
+        >>> leaks = check_leaks(split, sentences=[{"user_id": "u", "item_ids": ["a", "c"]}])
+        >>> leaks.loc[leaks["fired"], "finding"].tolist()
+        ["1 of 2 held-out item(s) stand in the user's own training sentences"]
     """
     histories = split.histories(on)
     held_out = split.test if on == "test" else split.validation

@@ -1,5 +1,8 @@
-"""Everything that can rank: counting models and GPT-2. All of them answer one call, ``rank``."""
+"""Everything that can rank: counting models, word matching and GPT-2. All of them answer one call, ``rank``."""
 
 from workbench.models.counting import EASE, CoOccurrence, Popularity, Transitions
+from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.start import start_recommender
+from workbench.models.text import BM25
 
-__all__ = ["EASE", "CoOccurrence", "Popularity", "Transitions"]
+__all__ = ["BM25", "EASE", "CoOccurrence", "GPT2Recommender", "Popularity", "Transitions", "start_recommender"]

@@ -1,4 +1,4 @@
-"""Where the weights begin: ``small`` (random, offline) or a published GPT-2 (hub id or folder) that gains item words."""
+"""Where the weights begin: ``small`` (random, offline) or a published GPT-2 that gains item words."""
 
 import os
 from pathlib import Path
@@ -95,6 +95,7 @@ def _random_model(
         resid_pdrop=dropout,
         embd_pdrop=dropout,
         attn_pdrop=0.0,
+        activation_function="gelu_pytorch_tanh",  # the same curve as gelu_new in one fused operation
         bos_token_id=vocabulary.control("history"),
         eos_token_id=vocabulary.control("end"),
     )
