@@ -1,6 +1,8 @@
 """What several test folders share: the folder of real data, and the rule about skipping."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,17 @@ def datasets_folder() -> Path:
     if not folder or not Path(folder).is_dir():
         skip_or_fail("WORKBENCH_DATASETS does not name a folder of real datasets")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def browser() -> Iterator:
+    """A Chromium without a screen (playwright's `Browser`); closed after each test, as it keeps a loop running."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        skip_or_fail("Chromium is not installed: apt install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

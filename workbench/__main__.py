@@ -49,10 +49,12 @@ def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
     """The command lines, all run by this Python, that a command consists of."""
     notebooks = [str(path) for path in sorted(Path("notebooks").glob("*.ipynb"))]
     server = {"ServerApp.ip": "127.0.0.1", "ServerApp.allow_remote_access": "False", "ServerApp.root_dir": REPOSITORY}
+    server["LabApp.default_url"] = "/lab/tree/notebooks/00_start_here.ipynb"
     server["KernelManager.transport_encryption"] = "auto"  # other people on this machine cannot listen in
+    server["ServerApp.allow_root"] = "True"  # inside a container there often is nobody else
     local = [f"--{name}={value}" for name, value in server.items()]
     table = {
-        "lab": [["-m", "jupyterlab", *local, "notebooks/00_start_here.ipynb"]],
+        "lab": [["-m", "jupyterlab", *local]],
         "test": [["-m", "pytest", *rest]],
         "check": [
             ["-m", "ruff", "check", "."],

@@ -152,9 +152,17 @@ def title_and_promise(notebook: nbformat.NotebookNode, *, name: str) -> tuple[st
     if not heading.startswith("#"):
         heading, below = name, text
     promise = re.split(r"\n\s*\n", below.strip())[0]
-    return tuple(
-        " ".join(re.sub(r"[*`]|\[([^]]*)\]\([^)]*\)", r"\1", part).split()) for part in (heading.lstrip("# "), promise)
-    )
+    return plain(heading.lstrip("# ")), plain(promise)
+
+
+def plain(markdown: str) -> str:
+    """One line of text without emphasis, code marks and links' addresses.
+
+    Examples:
+        >>> plain("a **bold** `name` and [a link](http://a.example)")
+        'a bold name and a link'
+    """
+    return " ".join(re.sub(r"[*`]|\[([^]]*)\]\([^)]*\)", r"\1", markdown).split())
 
 
 def index_page(outcomes: list[Outcome], *, dataset: str) -> str:
