@@ -15,9 +15,31 @@ Example:
     ['1']
 """
 
+from workbench.catalogs.cleaning import (
+    k_core,
+    keep_ratings,
+    merge_duplicate_titles,
+    move_trailing_articles,
+    split_years,
+    unescape_entities,
+)
 from workbench.catalogs.dataset import Dataset
-from workbench.catalogs.sources import load_dataset
+from workbench.catalogs.sources import available_datasets, load_dataset
 from workbench.catalogs.splits import Split, leave_one_out, temporal_split
 from workbench.catalogs.tables import read_tables
 
-__all__ = ["Dataset", "Split", "leave_one_out", "load_dataset", "read_tables", "temporal_split"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "available_datasets",
+    "k_core",
+    "keep_ratings",
+    "leave_one_out",
+    "load_dataset",
+    "merge_duplicate_titles",
+    "move_trailing_articles",
+    "read_tables",
+    "split_years",
+    "temporal_split",
+    "unescape_entities",
+]

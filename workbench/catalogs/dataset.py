@@ -20,7 +20,7 @@ class Dataset:
         interactions: one row per event: `user_id`, `item_id`, `timestamp` (UTC) or `position`, and any attributes;
             each user's rows together, oldest first, ties in the order of the file.
         users: one row per user with attributes, or None.
-        card: `source`, `version`, `licence`, `cleaning` (list of steps), `findings` (list of what is odd about the data).
+        card: `source`, `version`, `licence`, `cleaning` (list of steps), `findings` (list of what is odd in the data).
 
     Raises:
         ValueError: if the tables break their contract.
@@ -44,17 +44,15 @@ class Dataset:
         schema.require_columns(self.interactions, ["user_id", "item_id"], what="interactions")
         if "position" not in self.interactions.columns:
             schema.require_columns(self.interactions, ["timestamp"], what="interactions")
-        if not self.catalog["item_id"].is_unique:
-            raise ValueError(
-                "items: item_id must be unique; build the dataset with read_tables to see which rows repeat"
-            )
+        schema.check_ids(self.catalog, ["item_id"], what="items", unique=True)
+        schema.check_ids(self.interactions, ["user_id", "item_id"], what="interactions")
         schema.check_known_items(self.interactions, self.catalog)
         schema.check_order(self.interactions)
 
     def __repr__(self) -> str:
         """Return one line with the counts."""
-        users = self.interactions["user_id"].nunique()
-        return f"Dataset({self.name!r}: {len(self.catalog):,} items, {users:,} users, {len(self.interactions):,} interactions)"
+        events, users = len(self.interactions), self.interactions["user_id"].nunique()
+        return f"Dataset({self.name!r}: {len(self.catalog):,} items, {users:,} users, {events:,} interactions)"
 
     def _repr_html_(self) -> str:
         """Return the card as HTML: counts, density, history lengths, dates, cleaning, findings; all text escaped."""
@@ -122,9 +120,11 @@ def build_dataset(
 
 def find_oddities(catalog: pd.DataFrame, interactions: pd.DataFrame) -> list[str]:
     """Return sentences about what is odd in the data and left as it is: repeats, unmet items, tied times."""
+    named = [column for column in ("title", "year") if column in catalog.columns]
+    same = "title and year" if len(named) == 2 else "title"
     counts = {
-        "items share their title with another item": int(catalog["title"].duplicated(keep=False).sum()),
-        "items have no interactions": int((~catalog["item_id"].isin(interactions["item_id"])).sum()),
+        f"items share their {same} with another item": int(catalog.duplicated(named, keep=False).sum()),
+        "items have no interactions": int((~catalog["item_id"].isin(interactions["item_id"].unique())).sum()),
         "interactions repeat a user-item pair": int(interactions.duplicated(["user_id", "item_id"]).sum()),
     }
     found = [f"{count:,} {what}" for what, count in counts.items() if count]
@@ -132,9 +132,7 @@ def find_oddities(catalog: pd.DataFrame, interactions: pd.DataFrame) -> list[str
     tied = same_user[1:] & (np.diff(schema.time_values(interactions)) == 0)
     if tied.any():
         share = tied.sum() / same_user.sum()
-        found.append(
-            f"{share:.1%} of a user's neighbouring interactions carry the same time; their order is the file's"
-        )
+        found.append(f"{share:.1%} of neighbouring events of a user carry the same time; their order is the file's")
     return found
 
 

@@ -43,6 +43,8 @@ def require_columns(table: pd.DataFrame, columns: list[str], *, what: str) -> No
             advice = f"the columns are {', '.join(map(str, table.columns)) or '(none)'}; map one with columns="
         else:
             advice = f"did you mean {guess}? pass columns={{{guess!r}: {column!r}}}"
+        if column == "timestamp":
+            advice += "; where only the order of events is known, a column position does instead"
         raise ValueError(f"{what}: no column {column}; {advice}")
     if table.empty:
         raise ValueError(f"{what}: the table has no rows; at least one is needed")
@@ -148,6 +150,19 @@ def check_known_items(interactions: pd.DataFrame, catalog: pd.DataFrame) -> None
         )
 
 
+def check_ids(table: pd.DataFrame, columns: list[str], *, what: str, unique: bool = False) -> None:
+    """Refuse id columns that are not text, have gaps or, with `unique`, repeat themselves.
+
+    Raises:
+        ValueError: naming the column and the way to put it right.
+    """
+    for column in columns:
+        ids = table[column]
+        if not pd.api.types.is_string_dtype(ids) or ids.isna().any() or (unique and not ids.is_unique):
+            wanted = "unique text without gaps" if unique else "text without gaps"
+            raise ValueError(f"{what}: {column} must be {wanted}; build the dataset with read_tables, which sees to it")
+
+
 def check_order(interactions: pd.DataFrame) -> None:
     """Refuse interactions that are not grouped by user and, within a user, oldest first.
 
@@ -166,7 +181,7 @@ def check_order(interactions: pd.DataFrame) -> None:
 
 
 def time_values(interactions: pd.DataFrame) -> np.ndarray:
-    """Return one comparable whole number per row: the timestamp where there is one, else the position. Shape (rows,)."""
+    """Return one comparable whole number per row, the timestamp where there is one, else the position: (rows,)."""
     column = "timestamp" if "timestamp" in interactions.columns else "position"
     return interactions[column].to_numpy(dtype="int64" if column == "position" else "datetime64[ns]").view("int64")
 

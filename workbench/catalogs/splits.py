@@ -167,8 +167,8 @@ def _cut(dataset: Dataset, *, protocol: dict, between: np.ndarray | None = None,
     protocol["users_validation"], protocol["users_test"] = len(split.validation), len(split.test)
     parts = [split.train, split.validation, split.between]
     known = pd.concat([part["user_id"] for part in parts if part is not None])
-    protocol["cold_users"] = int((~split.test["user_id"].isin(known)).sum())
-    protocol["cold_items"] = int((~split.test["item_id"].isin(split.train["item_id"])).sum())
+    protocol["cold_users"] = int((~split.test["user_id"].isin(known.unique())).sum())
+    protocol["cold_items"] = int((~split.test["item_id"].isin(split.train["item_id"].unique())).sum())
     protocol["tied_last_time"] = _share_tied(events, masks["test"])
     protocol["train_after_test"] = None
     if "timestamp" in events.columns:

@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +16,8 @@ MAX_BYTES = 4 << 30
 MAX_RATIO = 100
 ALWAYS_FINE = 1 << 20
 SUFFIXES = {".csv": ",", ".tsv": "\t", ".jsonl": None, ".json": None, ".ndjson": None, ".parquet": None}
+
+KEPT_AS_TEXT = ["item_id", "user_id", "title", "title_zh", "description", "description_zh", "genres", "review"]
 
 Table = pd.DataFrame | str | os.PathLike
 
@@ -58,7 +60,7 @@ def read_tables(
     given = {"items": items, "interactions": interactions, "users": users}
     tables = {what: _open(table, encoding=encoding) for what, table in given.items() if table is not None}
     _check_mapping(columns, tables)
-    tables = {what: table.rename(columns=columns) for what, table in tables.items()}
+    tables = {what: _read_numbers(table.rename(columns=columns)) for what, table in tables.items()}
     cleaning = []
     if "genres" in tables["items"].columns:
         genres = tables["items"]["genres"].map(_join_genres)
@@ -75,8 +77,15 @@ def read_tables(
     )
 
 
-def read_table(path: str | os.PathLike, *, encoding: str = "utf-8") -> pd.DataFrame:
+def read_table(
+    path: str | os.PathLike, *, encoding: str = "utf-8", keep: Collection[str] | None = None
+) -> pd.DataFrame:
     """Read one CSV, TSV, JSON lines or Parquet file, by its suffix; text and ids stay text.
+
+    Args:
+        path: the file; text files may be packed as .gz.
+        encoding: the encoding of a text file.
+        keep: of a JSON file, the only fields that may enter; None lets all in.
 
     Raises:
         ValueError: if the file is empty, not in `encoding`, of an unknown kind, or cannot be parsed.
@@ -85,9 +94,8 @@ def read_table(path: str | os.PathLike, *, encoding: str = "utf-8") -> pd.DataFr
     path = Path(path)
     kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if kind not in SUFFIXES:
-        raise ValueError(
-            f"{path.name}: cannot read {kind or 'a file without a suffix'}; accepted: {', '.join(SUFFIXES)}"
-        )
+        given = kind or "a file without a suffix"
+        raise ValueError(f"{path.name}: cannot read {given}; accepted: {', '.join(SUFFIXES)}")
     if kind == ".parquet":
         try:
             return pd.read_parquet(path)
@@ -97,7 +105,7 @@ def read_table(path: str | os.PathLike, *, encoding: str = "utf-8") -> pd.DataFr
     text = read_text(path, encoding=encoding)
     if not text.strip():
         raise ValueError(f"{path.name}: the file is empty; a header line and at least one row are needed")
-    return _parse_csv(text, SUFFIXES[kind], path.name) if SUFFIXES[kind] else pd.DataFrame(_parse_json(text, path.name))
+    return _parse_csv(text, SUFFIXES[kind], path.name) if SUFFIXES[kind] else _parse_json(text, path.name, keep)
 
 
 def read_text(path: str | os.PathLike, *, encoding: str = "utf-8") -> str:
@@ -156,19 +164,23 @@ def _parse_csv(text: str, separator: str, name: str) -> pd.DataFrame:
         raise ValueError(f"{name}: cannot be parsed as a table ({problem})") from problem
 
 
-def _parse_json(text: str, name: str) -> list[dict]:
-    """Parse one JSON list, or one JSON object per line."""
-    if text.lstrip().startswith("["):
-        return json.loads(text)
+def _parse_json(text: str, name: str, keep: Collection[str] | None) -> pd.DataFrame:
+    """Parse one JSON list, or one JSON object per line; fields outside `keep` never enter the table."""
+    whole = text.lstrip().startswith("[")
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate([text] if whole else text.split("\n"), 1):
         if not line.strip():
             continue
         try:
-            rows.append(json.loads(line))
+            parsed = json.loads(line)
         except json.JSONDecodeError as problem:
-            raise ValueError(f"{name}: line {number} is not a JSON object ({problem})") from problem
-    return rows
+            raise ValueError(f"{name}: line {number} is not JSON ({problem})") from problem
+        rows.extend(parsed if whole else [parsed])
+        if not all(isinstance(row, dict) for row in (rows if whole else rows[-1:])):
+            raise ValueError(f"{name}: line {number} is not a JSON object with named fields")
+    if keep is not None:
+        rows = [{field: row.get(field) for field in keep} for row in rows]
+    return pd.DataFrame(rows)
 
 
 def _check_mapping(columns: dict[str, str], tables: dict[str, pd.DataFrame]) -> None:
@@ -182,6 +194,18 @@ def _check_mapping(columns: dict[str, str], tables: dict[str, pd.DataFrame]) -> 
                 guess = nearest_column(theirs, sorted(names))
                 advice = f"did you mean {guess!r}?" if guess else f"your columns are {', '.join(sorted(names))}"
             raise ValueError(f"columns: no table has a column {theirs!r}; {advice}")
+
+
+def _read_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn text columns that hold nothing but plain numbers into numbers; ids, titles and codes like "007" stay."""
+    for column in table.columns.difference([*KEPT_AS_TEXT, "timestamp"]):
+        values = table[column]
+        if isinstance(values, pd.Series) and pd.api.types.is_string_dtype(values):
+            coded = values.str.match(r"\s*[-+]?0\d").any()
+            numbers = pd.to_numeric(values, errors="coerce")
+            if not coded and values.notna().any() and (numbers.notna() == values.notna()).all():
+                table[column] = numbers
+    return table
 
 
 def _join_genres(genres: object) -> object:
