@@ -265,6 +265,14 @@ class TestPages:
         assert page.locator("mfrac").bounding_box()["height"] > 10
         assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == [] and errors == []
 
+    def test_the_policy_in_a_page_stops_what_still_tries_to_leave(self, pages: tuple[Path, int], browser) -> None:
+        page = browser.new_page()
+        refused = []
+        page.on("console", lambda message: refused.append(message.text))
+        page.goto((pages[0] / "02_calling_home.html").as_uri())
+        page.wait_for_load_state()
+        assert any("https://example.org/x.png" in text and "Content Security Policy" in text for text in refused)
+
     def test_a_cell_that_hangs_is_stopped_and_named(self, tmp_path: Path) -> None:
         write_notebook(tmp_path / "00_slow.ipynb", nbformat.v4.new_code_cell("import time\ntime.sleep(600)"))
         assert run_notebooks(tmp_path, output=tmp_path / "out", cell_seconds=2) == 1

@@ -29,6 +29,14 @@ COMMANDS = {
     "prove-data": "the placebos that must fail, and do (long)",
     "prove-notebooks": "the notebooks with a wrong recommender: they must go red (long)",
 }
+SERVER = {  # the token stays: JupyterLab makes a new one at every start
+    "ServerApp.ip": "127.0.0.1",
+    "ServerApp.allow_remote_access": False,
+    "ServerApp.root_dir": REPOSITORY,
+    "ServerApp.allow_root": True,  # inside a container there often is nobody else
+    "LabApp.default_url": "/lab/tree/notebooks/00_start_here.ipynb",
+    "KernelManager.transport_encryption": "auto",  # other people on this machine cannot listen in
+}
 
 
 def read_arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -48,13 +56,8 @@ def read_arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
     """The command lines, all run by this Python, that a command consists of."""
     notebooks = [str(path) for path in sorted(Path("notebooks").glob("*.ipynb"))]
-    server = {"ServerApp.ip": "127.0.0.1", "ServerApp.allow_remote_access": "False", "ServerApp.root_dir": REPOSITORY}
-    server["LabApp.default_url"] = "/lab/tree/notebooks/00_start_here.ipynb"
-    server["KernelManager.transport_encryption"] = "auto"  # other people on this machine cannot listen in
-    server["ServerApp.allow_root"] = "True"  # inside a container there often is nobody else
-    local = [f"--{name}={value}" for name, value in server.items()]
     table = {
-        "lab": [["-m", "jupyterlab", *local]],
+        "lab": [["-m", "jupyterlab", *[f"--{name}={value}" for name, value in SERVER.items()]]],
         "test": [["-m", "pytest", *rest]],
         "check": [
             ["-m", "ruff", "check", "."],
