@@ -98,7 +98,7 @@ def find_ranks(
     for start in range(0, len(names), block_size):
         block = {user: asked[user] for user in names[start : start + block_size]}
         table = _settled_lists(ranker, block, limit=limit, exclude_seen=exclude_seen, candidates=candidates)
-        rows = table["user_id"].map(place).to_numpy()
+        rows = table["user_id"].map(place).to_numpy(dtype=int)  # a block may get no list at all
         codes = catalog.get_indexer(table["item_id"])
         hit = table["item_id"].to_numpy() == np.array([targets[user] for user in table["user_id"]], dtype=object)
         ranks[rows[hit]] = _mean_rank_of_ties(table)[hit]
