@@ -33,10 +33,11 @@ def require_columns(table: pd.DataFrame, columns: list[str], *, what: str) -> No
         Traceback (most recent call last):
         ValueError: items: no column item_id; did you mean movieId? pass columns={'movieId': 'item_id'}
     """
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"{what}: two columns are called {twice[0]}; keep one of them")
     for column in columns:
         if column in table.columns:
-            if int((table.columns == column).sum()) > 1:
-                raise ValueError(f"{what}: two columns are called {column}; keep one of them")
             continue
         guess = nearest_column(column, list(table.columns))
         if guess is None:

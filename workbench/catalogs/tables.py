@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.catalogs.dataset import Dataset, build_dataset
-from workbench.catalogs.schema import nearest_column
+from workbench.catalogs.schema import nearest_column, require_columns
 
 MAX_BYTES = 4 << 30
 MAX_RATIO = 100
@@ -61,6 +61,7 @@ def read_tables(
     tables = {what: _open(table, encoding=encoding) for what, table in given.items() if table is not None}
     _check_mapping(columns, tables)
     tables = {what: _read_numbers(table.rename(columns=columns)) for what, table in tables.items()}
+    require_columns(tables["items"], ["item_id", "title"], what="items")
     cleaning = []
     if "genres" in tables["items"].columns:
         genres = tables["items"]["genres"].map(_join_genres)
