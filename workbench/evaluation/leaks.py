@@ -99,7 +99,7 @@ def _id_order(split: Split, histories: Mapping[str, Sequence[str]], held_out: pd
     hits = sum(guess == number for guess, number in guesses)
     share = hits / max(len(guesses), 1)
     chance = 1 / len(numbers)
-    text = f'"largest id seen + 1" is right for {share:.2%} of users; chance is {chance:.2%}: ids follow time'
+    text = f'"largest id seen + 1" is right for {share:.2%} of users; chance is {chance:.2%}'
     row = _row("ID-order rule", "data", hits, len(guesses), text, sentence_is_whole=True)
     return row | {"fired": hits >= 5 and share >= TIMES_CHANCE * chance}
 
