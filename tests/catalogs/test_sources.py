@@ -132,6 +132,11 @@ def test_a_name_that_climbs_out_finds_no_dataset(tmp_path, monkeypatch, name):
         load_dataset(name)
 
 
+def test_a_misspelt_name_is_met_with_the_right_one():
+    with pytest.raises(FileNotFoundError, match="did you mean 'ml-100k'"):
+        load_dataset("ml100k")
+
+
 def test_a_single_file_that_is_no_dataset_is_refused(tmp_path):
     (tmp_path / "items.csv").write_text("item_id,title\na,Alien\n")
     with pytest.raises(ValueError, match="one file is not a dataset; use read_tables"):

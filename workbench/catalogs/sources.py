@@ -1,5 +1,6 @@
 """Where datasets are found: the bundled folder, folders of one's own, the cache, the publisher, in this order."""
 
+import difflib
 import os
 import re
 import tempfile
@@ -121,7 +122,11 @@ def load_dataset(name_or_path: str | os.PathLike) -> Dataset:
         return _read_folder(path)
     if path.is_file():
         return _read_file(path)
-    raise FileNotFoundError(f"{name!r} is neither a dataset's name nor a folder or file here; {_names_that_work()}")
+    near = difflib.get_close_matches(name, LAYOUTS, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    raise FileNotFoundError(
+        f"{name!r} is neither a dataset's name nor a folder or file here; {guess}{_names_that_work()}"
+    )
 
 
 def available_datasets() -> list[str]:
