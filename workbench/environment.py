@@ -58,9 +58,11 @@ def is_inside(repository: Path = REPOSITORY) -> bool:
 
 
 def quiet_variables() -> dict[str, str]:
-    """The variables that children get: no user site, no stray package folders, kernels of this Python first."""
-    kept = {name: value for name, value in os.environ.items() if name not in DROPPED_VARIABLES}
-    return kept | {"PYTHONNOUSERSITE": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
+    """The variables that children get: no user site, no stray package folders, the kernels and IPython of .venv."""
+    own = {"PYTHONNOUSERSITE": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
+    if not is_conda():
+        own["IPYTHONDIR"] = str(REPOSITORY / ".venv" / "ipython")  # a person's start-up files do not change results
+    return {name: value for name, value in os.environ.items() if name not in DROPPED_VARIABLES} | own
 
 
 def stamp_of(repository: Path = REPOSITORY) -> str:
