@@ -78,6 +78,7 @@ def test_ids_stay_text_and_numbers_become_numbers(tmp_path):
 
 def test_whole_number_ids_match_whatever_their_type():
     items = pd.DataFrame({"item_id": [1, 2], "title": ["Alien", "Brazil"]})
+    assert "user_id is missing in row 2" in refusal(interactions=EVENTS.assign(user_id=[1.0, None, 2.0]))
     events = pd.DataFrame({"user_id": [7.0, 7.0], "item_id": ["2", "1"], "position": [0, 1]})
     assert read_tables(items=items, interactions=events).interactions["user_id"].tolist() == ["7", "7"]
 
@@ -177,6 +178,22 @@ def test_a_missing_file_a_folder_and_an_unknown_suffix_are_refused(tmp_path):
     (tmp_path / "items.csv").mkdir()
     assert "it is a folder" in refusal(FileNotFoundError, items=tmp_path / "items.csv")
     assert "accepted: .csv, .tsv" in refusal(items=tmp_path / "items.xlsx")
+
+
+def test_an_encoding_nobody_knows_and_utf_16_get_the_fix(tmp_path):
+    path = tmp_path / "items.csv"
+    path.write_bytes("item_id,title\na,Alien\nb,Brazil\nc,Casablanca\n".encode("utf-16"))
+    assert "pass encoding='utf-16'" in refusal(items=path)
+    assert "'klingon' is not known" in refusal(items=path, encoding="klingon")
+    assert len(read_tables(items=path, interactions=EVENTS, encoding="utf-16").catalog) == 3
+
+
+def test_another_separator_and_rows_longer_than_the_header_are_recognised(tmp_path):
+    path = tmp_path / "items.csv"
+    path.write_text("item_id;title\na;Alien\n")
+    assert "separated by ';', not by ','" in refusal(items=path)
+    path.write_text("item_id,title\na,Good, the Bad and the Ugly\n")
+    assert "more fields than the header" in refusal(items=path)
 
 
 def test_a_broken_line_of_json_is_named(tmp_path):

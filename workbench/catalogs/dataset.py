@@ -9,6 +9,8 @@ import pandas as pd
 
 from workbench.catalogs import schema
 
+LABEL = "text-align:left;padding:2px 16px 2px 0;font-weight:500;white-space:nowrap"
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -57,8 +59,8 @@ class Dataset:
     def _repr_html_(self) -> str:
         """Return the card as HTML: counts, density, history lengths, dates, cleaning, findings; all text escaped."""
         rows = "".join(
-            f"<tr><th style='text-align:left;padding:2px 16px 2px 0;font-weight:500;vertical-align:top'>{escape(label)}"
-            f"</th><td style='text-align:left;padding:2px 0'>{escape(value)}</td></tr>"
+            f"<tr style='background:none;vertical-align:top'><th style='{LABEL}'>{escape(label)}</th>"
+            f"<td style='text-align:left;padding:2px 0'>{escape(value)}</td></tr>"
             for label, value in describe(self).items()
         )
         notes = _notes("Cleaning", self.card.get("cleaning", ())) + _notes("Findings", self.card.get("findings", ()))
@@ -67,7 +69,7 @@ class Dataset:
             "border:1px solid var(--jp-border-color2,GrayText);border-radius:4px;padding:12px 16px;max-width:46em;"
             "font-family:var(--jp-ui-font-family,sans-serif);font-size:var(--jp-ui-font-size1,13px)'>"
             f"<div style='font-weight:600;margin-bottom:6px'>{escape(self.name)}</div>"
-            f"<table style='border-collapse:collapse;margin:0'>{rows}</table>{notes}</div>"
+            f"<table style='border-collapse:collapse;margin:0;color:inherit;font:inherit'>{rows}</table>{notes}</div>"
         )
 
 
@@ -141,4 +143,5 @@ def _notes(heading: str, sentences: Iterable[str]) -> str:
     lines = "".join(f"<li>{escape(str(sentence))}</li>" for sentence in sentences)
     if not lines:
         return ""
-    return f"<div style='margin-top:8px;font-weight:500'>{heading}</div><ul style='margin:2px 0 0 18px'>{lines}</ul>"
+    listed = f"<ul style='margin:2px 0 0;padding-left:18px'>{lines}</ul>"
+    return f"<div style='margin-top:8px;font-weight:500'>{heading}</div>{listed}"

@@ -190,8 +190,8 @@ def time_values(interactions: pd.DataFrame) -> np.ndarray:
 def _ids(values: pd.Series, *, what: str) -> pd.Series:
     """Return ids as strings; a float that is a whole number loses its '.0'."""
     missing = values.isna()
-    if pd.api.types.is_float_dtype(values) and not missing.any() and (values == values.round()).all():
-        values = values.astype("int64")
+    if pd.api.types.is_float_dtype(values) and (values.isna() | (values % 1 == 0)).all() and values.abs().max() < 2**53:
+        values = values.astype("Int64")
     text = values.astype("str")
     missing = missing | (text == "")
     if missing.any():

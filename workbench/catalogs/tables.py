@@ -1,9 +1,11 @@
 """One's own tables: CSV, TSV, JSON lines or Parquet files, or DataFrames, with a mapping of column names."""
 
+import codecs
 import gzip
 import io
 import json
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -122,10 +124,13 @@ def read_text(path: str | os.PathLike, *, encoding: str = "utf-8") -> str:
     data = _expand(path) if path.suffix == ".gz" else path.read_bytes()
     try:
         return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+    except LookupError as problem:
+        raise ValueError(f"encoding {encoding!r} is not known; try 'utf-8', 'latin-1' or 'gb18030'") from problem
     except UnicodeDecodeError as problem:
+        guess = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
         raise ValueError(
             f"{path.name}: not {encoding}: byte 0x{data[problem.start]:02X} at offset {problem.start:,} (line "
-            f"{data.count(10, 0, problem.start) + 1:,}); pass encoding='latin-1' (Western European) or the file's own"
+            f"{data.count(10, 0, problem.start) + 1:,}); pass encoding={guess!r} or whichever the file was written in"
         ) from problem
 
 
@@ -160,9 +165,18 @@ def _open(table: Table, *, encoding: str) -> pd.DataFrame:
 def _parse_csv(text: str, separator: str, name: str) -> pd.DataFrame:
     """Parse CSV text with every column as text; only an empty field counts as missing ("NA" may be a title)."""
     try:
-        return pd.read_csv(io.StringIO(text), sep=separator, dtype="str", keep_default_na=False, na_values=[""])
+        table = pd.read_csv(io.StringIO(text), sep=separator, dtype="str", keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as problem:
         raise ValueError(f"{name}: cannot be parsed as a table ({problem})") from problem
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the fields too many for an index
+        raise ValueError(f"{name}: the rows have more fields than the header; put texts with {separator!r} in quotes")
+    if table.shape[1] == 1 and (other := re.search(r"[;,|\t]", str(table.columns[0]))):
+        mark = other.group()
+        raise ValueError(
+            f"{name}: the fields are separated by {mark!r}, not by {separator!r}; pass pd.read_csv(path, sep={mark!r}, "
+            "dtype=str) instead of the path"
+        )
+    return table
 
 
 def _parse_json(text: str, name: str, keep: Collection[str] | None) -> pd.DataFrame:
