@@ -31,7 +31,7 @@ def test_counts_are_the_published_ones(load, name):
     assert dataset.name == name
     counted = len(dataset.catalog), dataset.interactions["user_id"].nunique(), len(dataset.interactions)
     assert counted == COUNTS[name]
-    assert dataset.card["source"] and dataset.card["licence"] and dataset.card["cleaning"]
+    assert all(dataset.card[key] for key in ("source", "version", "licence", "cleaning"))
 
 
 @pytest.mark.parametrize("name", COUNTS)

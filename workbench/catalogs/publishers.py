@@ -20,6 +20,7 @@ GROUPLENS = "GroupLens: research use, acknowledge; no redistribution or commerci
 UCSD = "Amazon reviews (McAuley, UCSD): research use; no formal licence"
 RATING_COLUMNS = ["user_id", "item_id", "rating", "timestamp"]
 AGES = {"1": "under 18", "18": "18-24", "25": "25-34", "35": "35-44", "45": "45-49", "50": "50-55", "56": "56 or older"}
+VERSIONS = {"ml-100k": "4/1998", "ml-1m": "2/2003", "ml-1m-sasrec": "SASRec's file", "ml-latest-small": "9/2018"}
 TAG = re.compile(r"<[^<>]*>")
 
 
@@ -134,7 +135,7 @@ def read_amazon_beauty_2014(folder: Path) -> Dataset:
         name="amazon-beauty-2014",
         catalog=catalog,
         interactions=events.rename(columns={"seq_pos": "position"}),
-        card={"source": "Amazon reviews 2014, 5-core, S3-Rec's ids", "licence": UCSD}
+        card={"source": "Amazon reviews, S3-Rec's ids", "version": "2014, 5-core", "licence": UCSD}
         | {"cleaning": steps, "findings": findings},
     )
 
@@ -160,7 +161,7 @@ def read_amazon_giftcards_2018(folder: Path) -> Dataset:
         name="amazon-giftcards-2018",
         catalog=catalog,
         interactions=unescape_columns(events, steps, columns=["review", "summary"]),
-        card={"source": "Amazon reviews 2018, Gift Cards, 5-core", "licence": UCSD, "cleaning": steps},
+        card={"source": "Amazon reviews, Gift Cards", "version": "2018, 5-core", "licence": UCSD, "cleaning": steps},
     )
 
 
@@ -173,7 +174,7 @@ def _movielens(
     if users is not None:
         users = users.drop(columns="zip")
         steps.append("postal codes of users left at the door")
-    card = {"source": "GroupLens, University of Minnesota", "licence": GROUPLENS}
+    card = {"source": "GroupLens, University of Minnesota", "version": VERSIONS.get(name, ""), "licence": GROUPLENS}
     card |= {"cleaning": steps, "findings": findings}
     return build_dataset(name=name, catalog=catalog, interactions=ratings, users=users, card=card)
 
