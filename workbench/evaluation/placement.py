@@ -121,7 +121,7 @@ def _settled_lists(ranker: Ranker, block: Mapping[str, Sequence[str]], *, limit:
     table = _checked(ranker.rank(block, k=places, **rules), users=block, places=places)
     last = table.groupby("user_id", sort=False)["score"].transform("last")
     cut = table[table["score"] == last].groupby("user_id", sort=False)["rank"].agg(["min", "max"])
-    undecided = cut.index[(cut["max"] == places) & (cut["min"] <= limit)]
+    undecided = cut.index[(cut["max"] == places) & (cut["min"] + cut["max"] <= 2 * limit)]  # mean rank may be <= limit
     if places == 2 * limit or not len(undecided):
         return table
     again = {user: block[user] for user in undecided}

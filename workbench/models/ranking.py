@@ -211,7 +211,7 @@ def _best_columns(scores: np.ndarray, *, allowed: np.ndarray, k: int) -> np.ndar
     """
     bits = scores.view(np.int32).astype(np.int64)
     order = np.where(bits >= 0, bits, bits ^ 0x7FFFFFFF)  # a float32's bits, rearranged to grow with its value
-    order = np.where(allowed, order, np.int64(np.iinfo(np.int32).min) - 1)
+    order = np.where(allowed, order, np.int64(np.iinfo(np.int32).min))  # below -inf
     keys = (order << 31) - np.arange(scores.shape[1])
     if k < scores.shape[1]:
         best = np.argpartition(keys, -k, axis=1)[:, -k:] if k else np.empty((len(keys), 0), dtype=np.int64)
