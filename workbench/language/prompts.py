@@ -52,5 +52,5 @@ class PromptTemplate:
     def request_words(self, vocabulary: Vocabulary, tokenizer: Tokenizer, request: str) -> list[int]:
         """``<request>`` pieces ``<recommend>``; read in lower case; nothing at all for a request of only spaces."""
         # 8 characters a piece is generous; encoding a 10 MB request only to cut it would take seconds
-        pieces = encode(tokenizer, request[: 8 * self.max_request].lower())[: self.max_request]
+        pieces = encode(tokenizer, request.strip()[: 8 * self.max_request].lower())[: self.max_request]
         return [vocabulary.control("request"), *pieces, vocabulary.control("recommend")] if pieces else []

@@ -61,11 +61,13 @@ def plain_text_only(tokenizer: Tokenizer) -> Tokenizer:
 def normalize(text: str) -> str:
     """Text as the tokenizer reads it: Unicode NFKC (full-width letters become ordinary ones), outer spaces removed.
 
+    Half a surrogate pair, which a browser can send when it cuts an emoji, becomes a question mark.
+
     Example:
         >>> normalize(" Ｓｃｉ-Ｆｉ ")
         'Sci-Fi'
     """
-    return unicodedata.normalize("NFKC", text).strip()
+    return unicodedata.normalize("NFKC", text).encode("utf-8", "replace").decode("utf-8").strip()
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:

@@ -48,6 +48,7 @@ class GPT2Recommender:
         record: dict | None = None,
         log: pd.DataFrame | None = None,
     ) -> None:
+        """Put the parts together; ``start_recommender`` and ``load`` make them."""
         self.model = model
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
@@ -64,6 +65,7 @@ class GPT2Recommender:
         return self.model.transformer.wte.weight.device
 
     def __repr__(self) -> str:
+        """Shape, catalog and training in one line."""
         config = self.model.config
         trained = f"trained on {self.record['dataset']}" if self.record else "not trained"
         return (
@@ -124,7 +126,8 @@ class GPT2Recommender:
             block = range(first, min(first + BLOCK, len(rows)))
             prompts = [self.prompt(rows[i].tolist(), request=wishes[i]) for i in block]
             with self.lock:
-                yield block, self._score(prompts)
+                scores = self._score(prompts)
+            yield block, scores  # outside the lock: whoever stops reading here must not keep it
 
     def prompt(self, rows: list[int], *, request: str | None = None) -> list[int]:
         """Ids of the words the model reads for a history of catalog rows and a request."""
@@ -149,7 +152,7 @@ class GPT2Recommender:
         for first in range(0, len(order), 64):
             some = order[first : first + 64]
             ends = torch.tensor([len(prompts[i]) - 1 for i in some], device=self.device)
-            words = torch.zeros(len(some), int(ends.max()) + 1, dtype=torch.long)
+            words = torch.zeros(len(some), len(prompts[some[-1]]), dtype=torch.long)
             for place, i in enumerate(some):
                 words[place, : len(prompts[i])] = torch.tensor(prompts[i])
             # right padding needs no mask: attention is causal and the padding comes after the word that is read

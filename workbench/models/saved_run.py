@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pandas as pd
+import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2LMHeadModel
+from transformers.utils import logging
 
 from workbench.language import PromptTemplate, Spelling, Vocabulary
 from workbench.language.tokenizer import plain_text_only
@@ -18,18 +21,26 @@ from workbench.models.gpt2 import GPT2Recommender
 
 FORMAT = 1
 ALLOWED = {".json", ".safetensors"}
+DESCRIPTION = "recommender.json"
 
 
 def write_run(recommender: GPT2Recommender, folder: Path) -> Path:
-    """Write to a neighbouring scratch folder, then rename: a run is there whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    """Write to a neighbouring scratch folder, then rename: a run is there whole or not at all.
+
+    Raises:
+        FileExistsError: If the folder holds something that is no saved run; it is left as it is.
+    """
+    folder = folder.resolve()
+    check_replaceable(folder)
+    scratch = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(scratch, ignore_errors=True)  # a save that was killed
+    scratch.mkdir(parents=True)
     try:
-        with recommender.lock:
+        with recommender.lock, without_bars():
             recommender.model.save_pretrained(scratch)
         recommender.tokenizer.save(str(scratch / "tokenizer.json"))
         recommender.catalog.to_json(scratch / "catalog.json", orient="table", index=False, force_ascii=False)
-        recommender.log.to_json(scratch / "log.json", orient="records", double_precision=15)
+        (scratch / "log.json").write_text(json.dumps(recommender.log.to_dict("records"), indent=1), "utf-8")
         spelling = recommender.vocabulary.spelling
         description = {
             "format": FORMAT,
@@ -40,32 +51,60 @@ def write_run(recommender: GPT2Recommender, folder: Path) -> Path:
             "record": recommender.record,
             "sha256": {path.name: _digest(path) for path in sorted(scratch.iterdir())},
         }
-        (scratch / "recommender.json").write_text(json.dumps(description, indent=1, ensure_ascii=False), "utf-8")
+        description["seal"] = _seal(description)
+        (scratch / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False), "utf-8")
         _swap(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
+def check_replaceable(folder: Path) -> None:
+    """Raise unless the folder is missing, empty or a saved run: saving replaces all that is in it."""
+    empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not empty and not (folder / DESCRIPTION).is_file():
+        raise FileExistsError(
+            f"{folder} exists and holds no saved run; saving would delete it. Name a folder that is not there yet."
+        )
+
+
 def _swap(scratch: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    _restore(folder)
     if folder.exists():
-        os.replace(folder, old)
+        os.replace(folder, _old(folder))
     os.replace(scratch, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(_old(folder), ignore_errors=True)
+
+
+def _restore(folder: Path) -> None:
+    """Put things right after a kill inside ``_swap``: the older run comes back unless the newer one is in its place."""
+    if folder.exists():
+        shutil.rmtree(_old(folder), ignore_errors=True)
+    elif _old(folder).exists():
+        os.replace(_old(folder), folder)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
 
 
 def read_run(folder: Path, *, catalog: pd.DataFrame | None = None) -> GPT2Recommender:
     """The recommender saved in ``folder``; see :meth:`GPT2Recommender.load`."""
+    folder = folder.resolve()
+    _restore(folder)
     description = _checked_description(folder)
-    own = pd.read_json(folder / "catalog.json", orient="table", dtype=False, convert_dates=False)
+    own = pd.read_json(folder / "catalog.json", orient="table", dtype=False)
     if catalog is not None:
         check_same_catalog(own, catalog, folder)
     parts = description["spelling"]
     codes = tuple(tuple(code) for code in parts["codes"])
     spelling = Spelling(parts["how"], tuple(own["item_id"]), codes, parts["n_words"])
-    model = _model_without_draw(folder)
+    try:
+        model = read_weights(folder)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ValueError(
+            f"the weights in {folder} cannot be read ({error}). Delete the folder and train again."
+        ) from error
     tokenizer = plain_text_only(Tokenizer.from_file(str(folder / "tokenizer.json")))
     return GPT2Recommender(
         model.eval(),
@@ -79,42 +118,60 @@ def read_run(folder: Path, *, catalog: pd.DataFrame | None = None) -> GPT2Recomm
     )
 
 
-def _model_without_draw(folder: Path) -> GPT2LMHeadModel:
+def read_weights(source: str | Path) -> GPT2LMHeadModel:
+    """The GPT-2 of a folder or hub id in float32; never from a pickle, and its own code is never run."""
+    with without_bars() if Path(source).is_dir() else nullcontext():  # a download may show how far it is
+        return GPT2LMHeadModel.from_pretrained(
+            source, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep the progress bars of ``transformers`` off the screen: reading and writing a run takes no noticeable time."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
-        config = GPT2Config.from_pretrained(folder)
-        return GPT2LMHeadModel.from_pretrained(folder, config=config, use_safetensors=True)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ValueError(
-            f"the weights in {folder} cannot be read ({error}). Delete the folder and train again."
-        ) from error
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _checked_description(folder: Path) -> dict:
-    path = folder / "recommender.json"
+    path = folder / DESCRIPTION
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no saved run: recommender.json is missing. fine_tune makes one.")
-    strange = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in ALLOWED)
-    if strange:
-        raise ValueError(
-            f"{folder} holds {strange[:3]}; a run is safetensors and JSON, nothing else (a pickle could run any code). "
-            "Remove those files if you put them there; otherwise do not trust this run."
-        )
+        raise FileNotFoundError(f"{folder} holds no saved run: {DESCRIPTION} is missing. fine_tune makes one.")
     try:
         description = json.loads(path.read_text("utf-8"))
-        digests = description["sha256"]
+        version, seal = description["format"], description["seal"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}). Delete {folder} and train again.") from error
-    if description.get("format") != FORMAT:
+    if version != FORMAT:
+        raise ValueError(f"{folder} has run format {version}; this version reads {FORMAT}. Train again.")
+    if seal != _seal(description):
+        raise ValueError(f"{path} is altered. Delete {folder} and train again.")
+    known = {DESCRIPTION, *description["sha256"]}
+    files = {path.relative_to(folder).as_posix(): path.suffix for path in folder.rglob("*") if path.is_file()}
+    strange = sorted(name for name, suffix in files.items() if name not in known or suffix not in ALLOWED)
+    if strange:
         raise ValueError(
-            f"{folder} has run format {description.get('format')}; this version reads {FORMAT}. Train again."
+            f"{folder} holds {strange[:3]}; a run is the safetensors and JSON that were saved, nothing else (a "
+            "pickle could run any code). Remove those files if you put them there; otherwise do not trust this run."
         )
-    for name, digest in digests.items():
+    for name, digest in description["sha256"].items():
         file = folder / Path(name).name
         if not file.is_file() or _digest(file) != digest:
             raise ValueError(
                 f"{file} is {'altered' if file.is_file() else 'missing'}. Delete {folder} and train again."
             )
     return description
+
+
+def _seal(description: dict) -> str:
+    """Digest of everything in the description but the seal itself."""
+    own = {name: value for name, value in description.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
 def check_same_catalog(saved: pd.DataFrame, given: pd.DataFrame, where: Path | str) -> None:

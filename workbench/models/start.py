@@ -12,6 +12,7 @@ from workbench.language import PromptTemplate, Vocabulary, spell, train_tokenize
 from workbench.language.tokenizer import encode, plain_text_only
 from workbench.language.wording import FRAMES, wording_texts
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.saved_run import read_weights
 
 TEXT_COLUMNS = ("title", "title_zh", "genres", "country", "director", "description", "description_zh")
 
@@ -32,8 +33,8 @@ def start_recommender(
 
     Args:
         catalog: Catalog table; its texts train the tokenizer of ``base="small"``.
-        base: ``"small"``: random weights of the given shape; otherwise a hub id such as ``"gpt2"`` or a folder, with its
-            own weights (safetensors only), tokenizer and shape; the four shape arguments then do not apply.
+        base: ``"small"``: random weights of the given shape; otherwise a hub id such as ``"gpt2"`` or a folder, with
+            its own weights (safetensors only), tokenizer and shape; the four shape arguments then do not apply.
         spelling: How items are written, see :func:`workbench.language.spell`.
         layers: Transformer blocks.
         width: Size of a hidden state, ``d_model``.
@@ -65,8 +66,8 @@ def start_recommender(
             model, tokenizer = _published_model(base)
             if model.config.n_positions < template.max_words:
                 raise ValueError(
-                    f"{base!r} reads {model.config.n_positions} words, the prompt needs {template.max_words}. "
-                    "Lower max_history."
+                    f"{base!r} reads {model.config.n_positions} words, the prompt needs {template.max_words}. Lower "
+                    f"max_history; a history with a request always needs {PromptTemplate(max_history=1).max_words}."
                 )
             vocabulary = Vocabulary(model.config.vocab_size, spelled)
             _add_words(model, vocabulary, tokenizer, catalog)
@@ -106,21 +107,27 @@ def _published_model(base: str) -> tuple[GPT2LMHeadModel, Tokenizer]:
     folder = Path(base)
     if folder.is_dir() and not list(folder.glob("*.safetensors")):
         raise ValueError(
-            f"{base} holds no .safetensors file: {sorted(path.name for path in folder.iterdir())[:8]}. Weights in pickle "
-            "files (.bin, .pt) are never opened; save the model again with save_pretrained, which writes safetensors."
+            f"{base} holds no .safetensors file: {sorted(path.name for path in folder.iterdir())[:8]}. Weights in "
+            "pickle files (.bin, .pt) are never opened; save the model again with save_pretrained (safetensors)."
         )
     try:
-        kind = AutoConfig.from_pretrained(base).model_type
+        kind = AutoConfig.from_pretrained(base, trust_remote_code=False).model_type
         if kind != "gpt2":
             raise ValueError(f"{base!r} is a {kind!r} model; this recommender is a GPT-2. Choose a gpt2 checkpoint.")
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        model = GPT2LMHeadModel.from_pretrained(base, use_safetensors=True, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+        model = read_weights(base)
     except OSError as error:
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
         raise OSError(
             f"no GPT-2 could be loaded from {base!r}{offline}: it is neither a folder with config.json, tokenizer and "
             "model.safetensors, nor a hub id that can be reached from here. Offline, base='small' always works."
         ) from error
+    pieces = max(tokenizer.backend_tokenizer.get_vocab().values()) + 1
+    if not 256 <= pieces <= model.config.vocab_size:  # without its files, transformers makes a tokenizer of one word
+        raise ValueError(
+            f"the tokenizer of {base!r} has {pieces} pieces, its model {model.config.vocab_size} rows; byte-level BPE "
+            "has 256 or more, and none without a row. Put the tokenizer.json that belongs to the weights beside them."
+        )
     model.config.attn_pdrop = 0.0
     for block in model.transformer.h:
         block.attn.attn_dropout.p = 0.0

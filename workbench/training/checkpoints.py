@@ -29,6 +29,9 @@ class Checkpoints:
             shutil.rmtree(folder)
             folder.mkdir(parents=True)
             _write(owner, key)
+        for checkpoint in folder.glob("checkpoint-*"):  # half written: it must not count among those the Trainer keeps
+            if not (checkpoint / "complete.json").is_file():
+                shutil.rmtree(checkpoint)
 
     def newest(self) -> tuple[Path, dict] | None:
         """The newest complete checkpoint and what we wrote beside it; None when there is none."""

@@ -23,6 +23,7 @@ from workbench.catalogs import Split
 from workbench.evaluation.metrics import ndcg
 from workbench.language import Vocabulary
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.saved_run import check_replaceable
 from workbench.models.start import start_recommender
 from workbench.training.batches import Batch, Sentences
 from workbench.training.checkpoints import Checkpoints
@@ -32,6 +33,7 @@ from workbench.training.loss import sentence_loss
 from workbench.training.precision import best_device, choose_precision
 from workbench.training.progress import Progress, ProgressDisplay
 
+LOG_COLUMNS = ["step", "epoch", "train_loss", "validation_ndcg@10", "seconds"]
 SAVE_SECONDS = 20.0  # at most this much work, and one step, is lost when the process is killed
 
 
@@ -59,6 +61,7 @@ def fine_tune(
 
     Raises:
         ValueError: If the split has nothing to learn from.
+        FileExistsError: If ``folder`` holds something else than a saved run.
 
     Example:
         >>> from workbench.catalogs import read_tables, leave_one_out
@@ -71,6 +74,9 @@ def fine_tune(
         [1, 2, 3]
     """
     config = config or TrainingConfig()
+    if folder:
+        folder = Path(folder).resolve()
+        check_replaceable(folder)
     recommender = start_recommender(
         split.dataset.catalog,
         base=base,
@@ -138,10 +144,12 @@ def _train(recommender: GPT2Recommender, watch: "_Watch", config: TrainingConfig
     if newest:
         watch.resume(newest[1])
     try:
-        with recommender.lock:
-            trainer.train(resume_from_checkpoint=str(newest[0]) if newest else None)
+        if not watch.finished:
+            with recommender.lock:
+                trainer.train(resume_from_checkpoint=str(newest[0]) if newest else None)
     except KeyboardInterrupt:
         watch.note = "interrupted; the best so far is kept"
+        watch.report_now()
     watch.keep_best()
     recommender.model.eval()
 
@@ -190,7 +198,7 @@ class _Watch(TrainerCallback):
         self.precision = choose_precision(device) if config.precision == "auto" else config.precision
         self.device = f"{device} {self.precision}"
         self.rows: list[dict] = []
-        self.earlier_seconds, self.note, self.finished = 0.0, "", False
+        self.step, self.earlier_seconds, self.note, self.finished = 0, 0.0, "", False
         self.begun = self.saved = time.monotonic()
         self.module: SentenceModel | None = None
         self._histories = split.histories(on="validation") if len(split.validation) else {}
@@ -202,31 +210,40 @@ class _Watch(TrainerCallback):
 
     @property
     def best(self) -> dict | None:
+        if not self._histories:  # nothing to choose by: the newest
+            return self.rows[-1] if self.rows else None
         return max(self.rows, key=lambda row: row["validation_ndcg@10"], default=None)
 
     def resume(self, state: dict) -> None:
-        """Take up the log where the checkpoint left it."""
-        self.rows, self.earlier_seconds = state["rows"], state["seconds"]
+        """Take up the log where the checkpoint left it; a run that was killed after its last step is finished."""
+        self.rows, self.earlier_seconds, self.step = state["rows"], state["seconds"], state["step"]
         self.module.history_loss, self.module.steps = state["history_loss"], state["steps"]
+        self._decide()
 
     def on_step_end(self, args, state, control, **_) -> None:  # noqa: ANN001 (the Trainer's signature)
-        step, config = state.global_step, self.config
-        every = config.validate_every * self.sentences.steps_per_epoch
-        last = step >= len(self.sentences)
-        if step % every == 0 or last:
-            control.should_save = self._validate(step)
-        since = len(self.rows) - 1 - self.rows.index(self.best) if self.rows else 0
-        if last or since >= config.patience:
-            self.note = "finished" if last else f"no better for {since} validations"
-            self.finished = True
-        elif self.stop.is_set():
+        self.step = state.global_step
+        every = self.config.validate_every * self.sentences.steps_per_epoch
+        if self.step % every == 0 or self.step >= len(self.sentences):
+            control.should_save = self._validate(self.step)
+        self._decide()
+        if self.stop.is_set() and not self.finished:
             self.note = "stopped; the best so far is kept"
-        elif config.max_seconds and self.seconds >= config.max_seconds:
-            self.note, self.finished = f"time limit of {config.max_seconds:.0f} s", True
         control.should_training_stop = bool(self.note)
         if time.monotonic() - self.saved > SAVE_SECONDS or (self.note and not self.finished):
             control.should_save = True
-        self.report(self._progress(step))
+        self.report_now()
+
+    def _decide(self) -> None:
+        """Whether the run has come to its end, and why."""
+        since = len(self.rows) - 1 - self.rows.index(self.best) if self.rows else 0
+        limit = self.config.max_seconds
+        if self.step >= len(self.sentences):
+            self.note = "finished"
+        elif since >= self.config.patience:
+            self.note = f"no better for {since} validations"
+        elif limit and self.seconds >= limit:
+            self.note = f"time limit of {limit:.0f} s"
+        self.finished = bool(self.note)
 
     def on_save(self, args, state, control, **_) -> None:  # noqa: ANN001
         self.saved = time.monotonic()
@@ -234,6 +251,7 @@ class _Watch(TrainerCallback):
         self.checkpoints.complete(
             state.global_step,
             {
+                "step": self.step,
                 "rows": self.rows,
                 "seconds": self.seconds,
                 "history_loss": float(self.module.history_loss),
@@ -244,7 +262,6 @@ class _Watch(TrainerCallback):
 
     def _validate(self, step: int) -> bool:
         """One row of the log; True when it is the best so far."""
-        best = self.best
         row = {
             "step": step,
             "epoch": step / self.sentences.steps_per_epoch,
@@ -254,14 +271,14 @@ class _Watch(TrainerCallback):
         }
         self.rows.append(row)
         self.module.history_loss, self.module.steps = 0.0, 0
-        better = best is None or row["validation_ndcg@10"] > best["validation_ndcg@10"]
+        better = self.best is row
         if better:
             self.checkpoints.keep_best(step, self.module.transformer.state_dict())
         return better
 
     def _validation_ndcg(self) -> float:
         if not self._histories:
-            return 0.0
+            return float("nan")
         ranking = self.recommender.rank(self._histories, k=10)
         hits = ranking[ranking["item_id"] == ranking["user_id"].map(self._held_out)]
         ranks = hits.set_index("user_id")["rank"].reindex(list(self._histories)).fillna(np.inf)
@@ -272,7 +289,7 @@ class _Watch(TrainerCallback):
         best = self.best
         if best:
             self.recommender.model.transformer.load_state_dict(self.checkpoints.best(best["step"]))
-        self.recommender.log = pd.DataFrame(self.rows)
+        self.recommender.log = pd.DataFrame(self.rows, columns=LOG_COLUMNS)
         self.recommender.record = {
             "best": best or {},
             "ended": self.note,
@@ -280,16 +297,20 @@ class _Watch(TrainerCallback):
             "device": self.device,
         }
 
-    def _progress(self, step: int) -> Progress:
+    def report_now(self) -> None:
+        """Tell whoever watches where the run stands."""
+        self.report(self._progress())
+
+    def _progress(self) -> Progress:
         return Progress(
-            step=step,
+            step=self.step,
             steps=len(self.sentences),
-            epoch=step / self.sentences.steps_per_epoch,
+            epoch=self.step / self.sentences.steps_per_epoch,
             epochs=self.config.epochs,
             seconds=self.seconds,
             tokens_per_second=self.module.words / max(time.monotonic() - self.begun, 1e-9),
             device=self.device,
-            log=pd.DataFrame(self.rows),
+            log=pd.DataFrame(self.rows, columns=LOG_COLUMNS),
             note=self.note,
         )
 

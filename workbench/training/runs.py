@@ -46,6 +46,7 @@ def saved_run(
     key = run_key(split, base=base, spelling=spelling, config=config)
     name = f"{split.dataset.name}-{Path(base).name}-{key[:10]}"
     path = Path(folder or runs_folder()) / "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
-    if (path / "recommender.json").is_file():
+    try:
         return GPT2Recommender.load(path, catalog=split.dataset.catalog)
-    return fine_tune(split, base=base, spelling=spelling, config=config, folder=path)
+    except FileNotFoundError:  # no run yet
+        return fine_tune(split, base=base, spelling=spelling, config=config, folder=path)
