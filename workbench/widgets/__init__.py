@@ -1,0 +1,1 @@
+"""Widgets: controls that call the rooms below."""
