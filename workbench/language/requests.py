@@ -62,7 +62,8 @@ def read_requests(catalog: pd.DataFrame, *, at_most: int = 3) -> Requests:
 
 def _attributes(row: dict) -> tuple[tuple[str, str], ...]:
     genres = row.get("genres")
-    pairs = [("genres", genre) for genre in genres.split("|") if genre] if isinstance(genres, str) else []
+    genres = sorted(set(genres.split("|")) - {""}) if isinstance(genres, str) else []  # one order: a combination is a set
+    pairs = [("genres", genre) for genre in genres]
     if not pd.isna(row.get("year", np.nan)):
         pairs.append(("decade", f"{int(row['year']) // 10 * 10}s"))
     if isinstance(row.get("country"), str) and row["country"]:
