@@ -62,7 +62,7 @@ def read_requests(catalog: pd.DataFrame, *, at_most: int = 3) -> Requests:
 
 def _attributes(row: dict) -> tuple[tuple[str, str], ...]:
     genres = row.get("genres")
-    genres = sorted(set(genres.split("|")) - {""}) if isinstance(genres, str) else []  # one order: a combination is a set
+    genres = sorted(set(genres.split("|")) - {""}) if isinstance(genres, str) else []  # a combination is a set
     pairs = [("genres", genre) for genre in genres]
     if not pd.isna(row.get("year", np.nan)):
         pairs.append(("decade", f"{int(row['year']) // 10 * 10}s"))
@@ -72,7 +72,7 @@ def _attributes(row: dict) -> tuple[tuple[str, str], ...]:
 
 
 def held_out(combination: Combination) -> bool:
-    """Whether a combination is among the fifth that training never sees (by a hash of its values, so it never moves)."""
+    """Whether a combination is in the fifth that training never sees (by a hash of its values, so it never moves)."""
     return zlib.crc32(repr(combination).encode()) % 5 == 0
 
 

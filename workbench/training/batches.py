@@ -150,10 +150,11 @@ class Sentences(Dataset):
 
 
 def _windows(histories: list[np.ndarray], length: int) -> np.ndarray:
-    """Pieces of histories that together cover every event: (n_windows, 4) of user, first and last start, length.
+    """Pieces that cover the histories: (n_windows, 4) of user, first and last start, length.
 
-    A history of at most ``length`` is one window. A longer one gets as many as it takes, each starting at a random
-    place of its own stretch, so that positions and events are not tied together.
+    A history of at most ``length`` is one window, so each of its events is a target once an epoch. A longer one gets as
+    many as it takes, each starting at a random place of its own stretch, so that positions and events are not tied
+    together; which of its events are left out changes from epoch to epoch.
     """
     rows = []
     for user, history in enumerate(histories):

@@ -1,0 +1,201 @@
+"""Sentences: reproducible step by step, complete, and without anything that is held out."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.catalogs import leave_one_out, read_tables
+from workbench.language.requests import held_out
+from workbench.language.wording import FRAMES
+from workbench.models.start import start_recommender
+from workbench.training import batches as module
+from workbench.training.batches import NO_TARGET, Sentences
+
+
+def make(split, config, **settings):
+    recommender = start_recommender(split.dataset.catalog, layers=1, width=16, heads=2)
+    return Sentences(recommender, split, replace(config, **settings))
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(
+        one[kind].keys() == other[kind].keys() and all(torch.equal(one[kind][n], other[kind][n]) for n in one[kind])
+        for kind in one
+    )
+
+
+def item_rows(sentences, words):
+    first = sentences.recommender.vocabulary.first_item
+    return [word - first for word in words.tolist() if word >= first]
+
+
+def history_rows(sentences, batch):
+    """(items read, items predicted) of each history sentence."""
+    for words, targets in zip(batch["history"]["words"], batch["history"]["targets"], strict=True):
+        yield item_rows(sentences, words), [t for t in targets.tolist() if t != NO_TARGET]
+
+
+def test_a_step_is_the_same_whoever_asks_and_whenever(wanderings, tiny_config):
+    sentences, fresh = make(wanderings, tiny_config), make(wanderings, tiny_config)
+    steps = range(len(sentences))
+    forth = [sentences[step] for step in steps]
+    back = {step: fresh[step] for step in reversed(steps)}
+    assert all(same(forth[step], back[step]) and same(forth[step], sentences[step]) for step in steps)
+    assert not same(forth[0], forth[1])
+
+
+def test_another_seed_gives_other_sentences(wanderings, tiny_config):
+    assert not same(make(wanderings, tiny_config)[0], make(wanderings, tiny_config, seed=1)[0])
+
+
+def test_every_event_is_a_target_once_in_every_epoch(cycles, tiny_config):
+    sentences = make(cycles, tiny_config)
+    expected = Counter(cycles.train["item_id"])
+    for epoch in range(3):
+        steps = range(epoch * sentences.steps_per_epoch, (epoch + 1) * sentences.steps_per_epoch)
+        targets = Counter(f"f{t}" for step in steps for _, row in history_rows(sentences, sentences[step]) for t in row)
+        assert targets == expected
+
+
+def test_a_history_sentence_predicts_the_item_that_follows(wanderings, tiny_config):
+    sentences = make(wanderings, tiny_config)
+    known = wanderings.train.groupby("user_id")["item_id"].apply(lambda ids: " ".join(ids)).tolist()
+    for step in range(len(sentences)):
+        for read, predicted in history_rows(sentences, sentences[step]):
+            assert read == predicted[:-1]
+            assert len(predicted) <= tiny_config.max_history + 1
+            run = " ".join(map(str, predicted))
+            assert any(f" {run} " in f" {whole} " for whole in known)
+
+
+def test_long_histories_are_read_from_many_places(wanderings, tiny_config):
+    sentences = make(wanderings, tiny_config, epochs=30)
+    seen = {t for step in range(len(sentences)) for _, row in history_rows(sentences, sentences[step]) for t in row}
+    assert seen == set(wanderings.train["item_id"].astype(int))
+    histories = wanderings.train.groupby("user_id").size()
+    assert (histories > tiny_config.max_history + 1).any()
+    assert len(sentences.windows) == sum(max(1, -(-n // (tiny_config.max_history + 1))) for n in histories)
+
+
+def private(split):
+    """The same split where each viewer's events are films that nobody else met, so that a leak has a name."""
+    events = [(f"u{u}", f"{u}-{place}", place) for u in range(12) for place in range(5 + u)]
+    interactions = pd.DataFrame(events, columns=["user_id", "item_id", "position"])
+    genres = ["Horror|Sci-Fi", "Drama", "Comedy|War"]
+    items = pd.DataFrame(
+        {
+            "item_id": interactions["item_id"],
+            "title": "Film " + interactions["item_id"],
+            "genres": [genres[i % 3] for i in range(len(interactions))],
+        }
+    )
+    return leave_one_out(read_tables(items=items, interactions=interactions, name="private"))
+
+
+def test_no_held_out_item_stands_in_a_sentence_of_a_person(wanderings, tiny_config):
+    split = private(wanderings)
+    sentences = make(split, tiny_config, epochs=8, wishes_after_history=8)
+    ids = sentences.recommender.vocabulary.spelling.items
+    met = set()
+    for step in range(len(sentences)):
+        batch = sentences[step]
+        met |= {row for pair in history_rows(sentences, batch) for part in pair for row in part}
+        if "wish_after_history" in batch:
+            group = batch["wish_after_history"]
+            met |= {row for words in group["words"] for row in item_rows(sentences, words)} | set(
+                group["targets"].tolist()
+            )
+    held = set(split.validation["item_id"]) | set(split.test["item_id"])
+    assert {ids[row] for row in met} == set(split.train["item_id"])
+    assert not {ids[row] for row in met} & held
+
+
+def test_a_wish_after_a_history_asks_for_the_next_film(wanderings, tiny_config):
+    split = private(wanderings)
+    sentences = make(split, tiny_config, wishes_after_history=8)
+    ids = sentences.recommender.vocabulary.spelling.items
+    words = sentences.recommender.vocabulary
+    for step in range(len(sentences)):
+        group = sentences[step].get("wish_after_history")
+        for row, end, target in (
+            zip(*(group[name] for name in ("words", "ends", "targets")), strict=True) if group else ()
+        ):
+            read = [ids[i] for i in item_rows(sentences, row[: end + 1])]
+            user, place = ids[target].split("-")
+            assert read == [f"{user}-{p}" for p in range(int(place) - len(read), int(place))] and read
+            assert row[0] == words.control("history") and row[end] == words.control("recommend")
+            assert len(row) <= sentences.recommender.template.max_words
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Every (combination, text, settings) that training puts into words."""
+    said, real = [], module.phrase
+
+    def phrase(combination, rng, **settings):
+        text = real(combination, rng, **settings)
+        said.append((combination, text, settings))
+        return text
+
+    monkeypatch.setattr(module, "phrase", phrase)
+    return said
+
+
+def test_wishes_use_no_held_out_combination_and_no_held_out_frame(wanderings, tiny_config, asked):
+    sentences = make(wanderings, tiny_config, wishes=32, wishes_after_history=32)
+    for step in range(len(sentences)):
+        sentences[step]
+    assert len(asked) > 300 and {settings["language"] for _, _, settings in asked} == {"en", "zh"}
+    assert not [combination for combination, _, _ in asked if held_out(combination)]
+    assert {combination for combination, _, _ in asked} <= set(sentences.requests.matches)
+    unseen = tuple(start for frames in FRAMES.values() for f in frames[1::2] if (start := f.split("{what}")[0]))
+    assert not [text for _, text, _ in asked if text.startswith(unseen)]
+
+
+def test_a_wish_spreads_its_chances_evenly_over_the_films_that_match(cycles, tiny_config, asked):
+    sentences = make(cycles, tiny_config, wishes=32, wishes_after_history=0)
+    group = sentences[0]["wish"]
+    np.testing.assert_allclose(group["chances"].sum(1), 1, rtol=1e-5)
+    matching = [tuple(np.flatnonzero(row)) for row in group["chances"].numpy()]
+    wanted = {tuple(sentences.requests.matches[combination]) for combination, _, _ in asked}
+    assert wanted <= set(matching)
+    assert all(len(rows) == 1 for rows in set(matching) - wanted)  # the words of one film's own text
+    for row in group["chances"]:
+        assert len(set(row[row > 0].tolist())) == 1
+
+
+def test_descriptions_hold_only_text_of_their_own_film(cycles, tiny_config):
+    sentences = make(cycles, tiny_config, descriptions=6)
+    words, tokenizer = sentences.recommender.vocabulary, sentences.recommender.tokenizer
+    catalog = cycles.dataset.catalog
+    for step in range(len(sentences)):
+        group = sentences[step]["description"]
+        for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True):
+            own = catalog.iloc[row[0] - words.first_item]
+            assert row[1] == words.control("describe") and targets[0] == NO_TARGET
+            known = [t for t in targets if t != NO_TARGET]
+            assert known[-1] == words.control("end") and all(t < words.n_text for t in known[:-1])
+            assert row[2 : 1 + len(known)] == known[:-1]
+            assert tokenizer.decode(known[:-1]).strip() in (own["description"], own["description_zh"])
+
+
+def test_each_kind_of_sentence_can_be_turned_off(cycles, tiny_config):
+    only = make(cycles, tiny_config, wishes=0, wishes_after_history=0, descriptions=0)
+    assert list(only[0]) == ["history"]
+    assert same({"history": only[0]["history"]}, {"history": make(cycles, tiny_config)[0]["history"]})
+
+
+def test_a_catalog_without_attributes_or_events_in_pairs_still_trains(tiny_config):
+    items = pd.DataFrame({"item_id": list("abc"), "title": ["<item_1>", "<history>", "->"]})
+    events = pd.DataFrame([("u", i, t) for t, i in enumerate("abc")], columns=["user_id", "item_id", "position"])
+    sentences = make(leave_one_out(read_tables(items=items, interactions=events)), tiny_config)
+    assert {kind for step in range(len(sentences)) for kind in sentences[step]} == {"history", "description"}
+
+
+def test_an_empty_training_table_is_refused(cycles, tiny_config):
+    with pytest.raises(ValueError, match="training table is empty"):
+        make(replace(cycles, train=cycles.train.iloc[:0]), tiny_config)

@@ -1,0 +1,111 @@
+"""The loss equals the textbook's, in value and gradient, however it is cut."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from workbench.language import Vocabulary, spell
+from workbench.models.start import start_recommender
+from workbench.training import loss as module
+from workbench.training.batches import Sentences
+from workbench.training.loss import restricted_cross_entropy, sentence_loss
+
+
+def drawn(n: int, words: int, width: int = 8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(n)
+    return torch.randn(n, width), torch.randn(words, width), torch.randint(words, (n,))
+
+
+def both(hidden, rows, targets, function):
+    hidden, rows = hidden.clone().requires_grad_(), rows.clone().requires_grad_()
+    value = function(hidden, rows, targets)
+    (3 * value).backward()  # a factor from outside, as the weights of the sentences are
+    return value.detach(), hidden.grad, rows.grad
+
+
+def textbook(hidden, rows, targets):
+    return cross_entropy(hidden @ rows.T, targets)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 65, 2048])
+@pytest.mark.parametrize(("n", "words"), [(1, 2), (64, 30), (65, 5)])
+def test_chunks_give_the_textbooks_value_and_gradients(monkeypatch, chunk, n, words):
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    ours = both(*drawn(n, words), restricted_cross_entropy)
+    for mine, theirs in zip(ours, both(*drawn(n, words), textbook), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_gradients_pass_numerical_differentiation():
+    hidden, rows, targets = drawn(5, 4, width=3)
+    hidden, rows = hidden.double().requires_grad_(), rows.double().requires_grad_()
+    step = lambda h, r: restricted_cross_entropy(h, r, targets, dtype=torch.float64)  # noqa: E731
+    assert torch.autograd.gradcheck(step, (hidden, rows), eps=1e-3, atol=1e-2)  # sums are float32
+
+
+def test_bf16_is_close():
+    exact = both(*drawn(200, 50), textbook)
+    rough = both(*drawn(200, 50), lambda h, r, t: restricted_cross_entropy(h, r, t, dtype=torch.bfloat16))
+    assert rough[0].item() == pytest.approx(exact[0].item(), rel=0.01)
+    for mine, theirs in zip(rough[1:], exact[1:], strict=True):
+        assert mine.dtype == torch.float32
+        assert (mine - theirs).norm() < 0.03 * theirs.norm()
+
+
+def test_no_positions_cost_nothing():
+    hidden, rows, _ = drawn(3, 4)
+    assert restricted_cross_entropy(hidden[:0], rows, torch.zeros(0, dtype=torch.long)) == 0
+
+
+def test_extreme_scores_stay_finite():
+    hidden, rows, targets = drawn(4, 5)
+    for value in both(1e4 * hidden, rows, targets, restricted_cross_entropy):
+        assert torch.isfinite(value).all()
+
+
+@pytest.fixture
+def batch(cycles, tiny_config):
+    recommender = start_recommender(cycles.dataset.catalog, layers=1, width=16, heads=2, dropout=0.0)
+    return recommender, next(
+        b for b in map(Sentences(recommender, cycles, tiny_config).__getitem__, range(20)) if len(b) == 4
+    )
+
+
+def test_each_kind_of_sentence_is_scored_against_the_words_that_could_stand_there(batch):
+    recommender, groups = batch
+    words, rows = recommender.vocabulary, recommender.model.transformer.wte.weight
+    losses = sentence_loss(recommender.model.transformer, groups, vocabulary=words)
+    for name, group in groups.items():
+        hidden = recommender.model.transformer(group["words"]).last_hidden_state
+        if "ends" in group:
+            hidden = hidden[range(len(hidden)), group["ends"]]
+        text = name == "description"
+        logits = hidden @ (rows[: words.first_item] if text else rows[words.first_item :]).T
+        if name == "wish":
+            expected = cross_entropy(logits, group["chances"])
+        else:
+            expected = cross_entropy(logits.flatten(0, -2), group["targets"].flatten(), ignore_index=-100)
+        torch.testing.assert_close(losses[name], expected, atol=1e-5, rtol=1e-5)
+    total = sum(module.WEIGHTS[name] * losses[name] for name in groups)
+    torch.testing.assert_close(losses["total"], total)
+
+
+def test_what_stands_in_the_padding_changes_no_loss(batch):
+    recommender, groups = batch
+    before = sentence_loss(recommender.model.transformer, groups, vocabulary=recommender.vocabulary)
+    for name in ("history", "wish_after_history"):
+        group = groups[name]
+        wider = torch.nn.functional.pad(group["words"], (0, 5), value=7)
+        groups[name] = {**group, "words": wider}
+        if "ends" not in group:
+            groups[name]["targets"] = torch.nn.functional.pad(group["targets"], (0, 5), value=-100)
+    after = sentence_loss(recommender.model.transformer, groups, vocabulary=recommender.vocabulary)
+    for name in before:
+        torch.testing.assert_close(after[name], before[name], atol=1e-5, rtol=1e-5)
+
+
+def test_even_scores_cost_the_logarithm_of_the_number_of_items(cycles):
+    words = Vocabulary(300, spell(cycles.dataset.catalog))
+    rows = torch.zeros(words.size, 4)
+    value = restricted_cross_entropy(torch.ones(5, 4), rows[words.first_item :], torch.arange(5))
+    assert value.item() == pytest.approx(torch.tensor(12.0).log().item())
