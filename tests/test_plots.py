@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 import plotly.io as pio
 import pytest
 
-from tests.conftest import skip_or_fail
 from workbench import plots
 from workbench.catalogs import Dataset
 from workbench.plots.saving import find_browser
@@ -275,8 +274,8 @@ def test_a_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_saved_picture_has_twice_the_figures_size(tmp_path: Path) -> None:
-    if find_browser() is None:
-        skip_or_fail("a picture needs Chromium")
+    if find_browser() is None and os.environ.get("CI") != "true":  # in CI the save below fails, and with it the test
+        pytest.skip("a picture needs Chromium")
     figure = plots.draw(training_log())
     data = plots.save(figure, tmp_path / "curves.png").read_bytes()
     width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])  # of the PNG header

@@ -9,11 +9,12 @@ TEXT = (
     "color:var(--jp-content-font-color1,CanvasText);font-family:var(--jp-ui-font-family,system-ui,sans-serif);"
     "font-size:var(--jp-ui-font-size1,13px);line-height:1.5"
 )
-SILENT = (
-    "The slider has not answered yet: move it. If there is no slider here, or moving it changes nothing, the browser "
-    "cannot reach the widgets: reload the page and run this cell again, start JupyterLab with `make lab`, and look at "
-    "the row JupyterLab of the check-up."
+WHAT_HELPS = (
+    "reload the page and run this cell again, start JupyterLab with `make lab`, and look at the row JupyterLab of the "
+    "check-up."
 )
+WAITING = f"Move the slider. If nothing changes here, the browser cannot reach the kernel's widgets: {WHAT_HELPS}"
+STATIC = f"In a running JupyterLab a slider stands here. If this is one, widgets cannot be drawn: {WHAT_HELPS}"
 
 
 class SliderTest(ipywidgets.HBox):
@@ -22,7 +23,7 @@ class SliderTest(ipywidgets.HBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """Return the view, and the sentence for wherever it cannot be drawn."""
         bundle = super()._repr_mimebundle_(**kwargs) or {}
-        return bundle | {"text/plain": SILENT, "text/html": f"<p style='{TEXT}'>{SILENT}</p>"}
+        return bundle | {"text/plain": STATIC, "text/html": f"<p style='{TEXT}'>{STATIC}</p>"}
 
 
 def build_slider() -> ipywidgets.HBox:
@@ -36,7 +37,7 @@ def build_slider() -> ipywidgets.HBox:
         description="Move me", min=0, max=10, tooltip="0 to 10; each move measures one way to the browser and back"
     )
     sent, answered = ipywidgets.IntText(value=0), ipywidgets.IntText(value=0)
-    words = ipywidgets.HTML(_sentence(SILENT), layout={"max_width": "44em"})
+    words = ipywidgets.HTML(_sentence(WAITING), layout={"max_width": "44em"})
     began: dict[int, float] = {}
 
     def ask(change: dict[str, Any]) -> None:
