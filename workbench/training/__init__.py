@@ -1,7 +1,8 @@
 """Sentences become weights: fine-tuning, resume, saved runs."""
 
 from workbench.training.config import TrainingConfig
+from workbench.training.examples import read_words, show_sentences
 from workbench.training.fine_tune import fine_tune
 from workbench.training.runs import saved_run
 
-__all__ = ["TrainingConfig", "fine_tune", "saved_run"]
+__all__ = ["TrainingConfig", "fine_tune", "read_words", "saved_run", "show_sentences"]
