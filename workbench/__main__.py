@@ -72,15 +72,12 @@ def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
 
 
 def print_check_up() -> int:
-    """Print the check-up table, one line per check and its fix below; 1 if any check is red."""
+    """Print the check-up; 1 if anything in it needs a fix."""
     from workbench.doctor import check_up
 
-    table = check_up()
-    for row in table.itertuples():
-        print(f"{row.status:6} {row.check}: {row.detail}")
-        if row.status != "green" and row.fix:
-            print(f"       fix: {row.fix}")
-    return int((table["status"] == "red").any())
+    found = check_up()
+    print(found)
+    return int((found.table["status"] == "fix").any())
 
 
 def act(arguments: argparse.Namespace, rest: list[str]) -> int:
