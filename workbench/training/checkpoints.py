@@ -29,9 +29,6 @@ class Checkpoints:
             shutil.rmtree(folder)
             folder.mkdir(parents=True)
             _write(owner, key)
-        for checkpoint in folder.glob("checkpoint-*"):  # half written: it must not count among those the Trainer keeps
-            if not (checkpoint / "complete.json").is_file():
-                shutil.rmtree(checkpoint)
 
     def newest(self) -> tuple[Path, dict] | None:
         """The newest complete checkpoint and what we wrote beside it; None when there is none."""
@@ -42,12 +39,14 @@ class Checkpoints:
         return None
 
     def complete(self, step: int, state: dict) -> None:
-        """Declare the checkpoint of this step whole and drop best weights that no checkpoint refers to."""
-        _write(self.folder / f"checkpoint-{step}" / "complete.json", json.dumps(state))
-        markers = [json.loads(path.read_text("utf-8")) for path in self.folder.glob("checkpoint-*/complete.json")]
-        wanted = {self._best(marker["best_step"]) for marker in markers}
+        """Declare the checkpoint of this step whole, then drop the others and the best weights they referred to."""
+        own = self.folder / f"checkpoint-{step}"
+        _write(own / "complete.json", json.dumps(state))
+        for other in self.folder.glob("checkpoint-*"):
+            if other != own:
+                shutil.rmtree(other)
         for path in self.folder.glob("best-*.safetensors"):
-            if path not in wanted:
+            if path != self._best(state["best_step"]):
                 path.unlink()
 
     def keep_best(self, step: int, weights: dict[str, torch.Tensor]) -> None:

@@ -119,7 +119,7 @@ def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, prec
         use_cpu=best_device() == "cpu",
         seed=config.seed,
         save_strategy="no",  # the callback asks for checkpoints by the clock
-        save_total_limit=2,
+        save_total_limit=None,  # ours go when the next one is complete, not when it is begun
         eval_strategy="no",
         logging_strategy="no",
         report_to="none",
