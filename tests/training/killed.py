@@ -5,7 +5,6 @@ SIGKILL the count-th time it does what; a last one is left alone. One line per p
 step it began with.
 """
 
-import importlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ import pandas as pd
 import torch
 
 from workbench.catalogs import Split, leave_one_out, read_tables
-from workbench.training import TrainingConfig, fine_tune
+from workbench.training import TrainingConfig, fine_tune, watch
 
 CONFIG = TrainingConfig(
     epochs=8, layers=1, width=16, batch_users=8, wishes=4, wishes_after_history=4, descriptions=2, precision="fp32"
@@ -38,7 +37,7 @@ def world() -> Split:
 def train(folder: Path, begun: Path, *, what: str = "", count: int = 0) -> None:
     """Take up the run and write down its first step; die the count-th time it does what."""
     torch.set_num_threads(1)
-    importlib.import_module("workbench.training.fine_tune").SAVE_SECONDS = 0.0  # a checkpoint at every step
+    watch.SAVE_SECONDS = 0.0  # a checkpoint at every step
     arm(what, count)
 
     def on_progress(progress):

@@ -1,7 +1,7 @@
 """Fine-tuning: it learns, stops when told, keeps the best, repeats itself, and leaves only what it promises."""
 
-import importlib
 import math
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,8 @@ import pytest
 import torch
 
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.training import TrainingConfig, fine_tune
+from workbench.training import TrainingConfig, fine_tune, watch
 
-module = importlib.import_module("workbench.training.fine_tune")  # the package shows the function under this name
 QUICK = {"epochs": 20, "learning_rate": 1e-2, "wishes": 0, "wishes_after_history": 0, "descriptions": 0, "dropout": 0.0}
 
 
@@ -44,7 +43,7 @@ def scripted(monkeypatch):
 
     def script(*scores: float) -> None:
         given = iter(scores)
-        monkeypatch.setattr(module._Watch, "_validation_ndcg", lambda _: next(given))
+        monkeypatch.setattr(watch.Watch, "_validation_ndcg", lambda _: next(given))
 
     return script
 
@@ -107,13 +106,13 @@ def test_bf16_trains_weights_that_stay_float32(plain, cycles, tiny_config):
 
 
 def test_the_best_weights_are_kept_not_the_last(cycles, tiny_config, scripted, monkeypatch):
-    kept, real = {}, module._Watch._validate
+    kept, real = {}, watch.Watch._validate
 
-    def validate(watch, step):
-        kept[step] = weights(watch.recommender).clone()
-        return real(watch, step)
+    def validate(watcher, step):
+        kept[step] = weights(watcher.recommender).clone()
+        return real(watcher, step)
 
-    monkeypatch.setattr(module._Watch, "_validate", validate)
+    monkeypatch.setattr(watch.Watch, "_validate", validate)
     scripted(0.1, 0.3, 0.2, 0.3)
     recommender = fine_tune(cycles, config=replace(tiny_config, validate_every=1))
     assert torch.equal(weights(recommender), kept[8]) and not torch.equal(kept[8], kept[16])
@@ -130,12 +129,12 @@ def test_training_stops_when_validation_no_longer_improves(cycles, tiny_config, 
 def test_stop_ends_within_one_step_and_keeps_the_best_so_far(cycles, tiny_config):
     stop, steps = Event(), []
 
-    def watch(progress):
+    def listen(progress):
         steps.append(progress.step)
         if progress.step == 11:
             stop.set()
 
-    recommender = fine_tune(cycles, config=tiny_config, stop=stop, on_progress=watch)
+    recommender = fine_tune(cycles, config=tiny_config, stop=stop, on_progress=listen)
     assert steps == list(range(1, 13))
     assert recommender.record["ended"] == "stopped; the best so far is kept"
     assert recommender.log["step"].tolist() == [8] and recommender.record["best"]["step"] == 8
@@ -145,7 +144,7 @@ def test_a_stop_before_the_first_validation_still_gives_a_recommender_and_a_log(
     stop = Event()
     stop.set()
     recommender = fine_tune(cycles, config=tiny_config, stop=stop)
-    assert list(recommender.log.columns) == list(module.LOG_COLUMNS) and recommender.log.empty
+    assert list(recommender.log.columns) == list(watch.LOG_COLUMNS) and recommender.log.empty
     assert len(recommender.rank({"u": []}, k=3)) == 3
 
 
@@ -187,10 +186,10 @@ def test_test_events_change_nothing(plain, cycles, tiny_config):
 
 def test_nothing_is_printed_and_nothing_left_behind(cycles, tiny_config, tmp_path, monkeypatch, capfd):
     made = []
-    real = module.tempfile.mkdtemp
-    monkeypatch.setattr(module.tempfile, "mkdtemp", lambda **k: made.append(real(dir=tmp_path, **k)) or made[-1])
+    real = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **k: made.append(real(dir=tmp_path, **k)) or made[-1])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "SAVE_SECONDS", 0.0)
     fine_tune(cycles, config=tiny_config)
     assert len(made) == 1 and names(tmp_path) == set()
     fine_tune(cycles, config=tiny_config, folder="run")
@@ -200,8 +199,8 @@ def test_nothing_is_printed_and_nothing_left_behind(cycles, tiny_config, tmp_pat
 
 
 def test_an_error_without_a_folder_leaves_nothing(cycles, tiny_config, tmp_path, monkeypatch):
-    real = module.tempfile.mkdtemp
-    monkeypatch.setattr(module.tempfile, "mkdtemp", lambda **k: real(dir=tmp_path, **k))
+    real = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **k: real(dir=tmp_path, **k))
 
     def fail(progress):
         raise RuntimeError("the callback broke")

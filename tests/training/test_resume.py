@@ -1,6 +1,6 @@
 """A run that is killed goes on as if nothing had happened, wherever it was killed."""
 
-import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -15,11 +15,10 @@ import pytest
 import torch
 
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.training import fine_tune
+from workbench.training import fine_tune, watch
 from workbench.training.checkpoints import Checkpoints
 
 HERE = Path(__file__).parent
-module = importlib.import_module("workbench.training.fine_tune")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL and fork are not there on Windows")
 
 WRITE = "write a file of the Trainer's"
@@ -120,7 +119,7 @@ def test_resume_files_are_read_as_weights_only(cycles, tiny_config, tmp_path, mo
 
 
 def test_a_checkpoint_without_its_last_file_is_ignored(cycles, tiny_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(Checkpoints, "delete", lambda _: None)
     stop_after(cycles, tiny_config, tmp_path / "run", step=9)
     private = tmp_path / "run.partial"

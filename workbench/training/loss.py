@@ -6,6 +6,7 @@ forward pass, so no chunk is computed twice.
 """
 
 import torch
+from torch import nn
 from transformers import GPT2Model
 
 from workbench.language import Vocabulary
@@ -93,3 +94,21 @@ def sentence_loss(
             losses[name] = restricted_cross_entropy(hidden[known], words, group["targets"][known], dtype=dtype)
     losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())
     return losses
+
+
+class SentenceModel(nn.Module):
+    """The GPT-2 with its loss: what the Trainer calls, and all that it needs to know."""
+
+    def __init__(self, transformer: nn.Module, vocabulary: Vocabulary) -> None:
+        """Share the recommender's transformer."""
+        super().__init__()
+        self.transformer, self.vocabulary = transformer, vocabulary
+        self.history_loss, self.steps, self.words = 0.0, 0, 0
+
+    def forward(self, **batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Loss of one batch."""
+        losses = sentence_loss(self.transformer, batch, vocabulary=self.vocabulary)
+        self.history_loss = self.history_loss + losses["history"].detach()
+        self.steps += 1
+        self.words += sum(group["words"].numel() for group in batch.values())
+        return {"loss": losses["total"]}
