@@ -254,6 +254,12 @@ def test_a_published_base_is_fine_tuned(cycles, tiny_config, tmp_path):
     [
         ({"epochs": 0}, "epochs is 0"),
         ({"patience": 0}, "patience is 0"),
+        ({"wishes": -1}, "wishes is -1; it must be at least 0"),
+        ({"learning_rate": -1e-3}, "learning_rate is -0.001"),
+        ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"dropout": 1.0}, "at least 0 and at most 0.99"),
+        ({"warmup": 2}, "warmup is 2"),
+        ({"max_seconds": 0}, "max_seconds is 0.*None"),
         ({"precision": "fp8"}, "'fp8'.*'bf16'"),
         ({"width": 30, "heads": 4}, "width 30 cannot be shared by 4 heads"),
     ],

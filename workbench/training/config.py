@@ -1,6 +1,15 @@
 """What a training run is told: frozen, saved as JSON with the run, and part of the key that finds it again."""
 
 from dataclasses import dataclass
+from math import inf
+
+LIMITS = {
+    **dict.fromkeys(("epochs", "batch_users", "validate_every", "patience", "max_history"), (1, inf)),
+    **dict.fromkeys(("layers", "width", "heads"), (1, inf)),
+    **dict.fromkeys(("wishes", "wishes_after_history", "descriptions", "learning_rate", "weight_decay"), (0, inf)),
+    "warmup": (0, 1),
+    "dropout": (0, 0.99),
+}
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,13 @@ class TrainingConfig:
         """Refuse settings that could only fail later."""
         if self.precision not in ("auto", "bf16", "fp32"):
             raise ValueError(f"precision is {self.precision!r}; choose 'auto', 'bf16' or 'fp32'.")
-        for name in ("epochs", "batch_users", "validate_every", "patience", "max_history", "layers", "width", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(
+                    f"{name} is {value}; it must be at least {low}{f' and at most {high}' * (high < inf)}."
+                )
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise ValueError(f"max_seconds is {self.max_seconds}; give a time above 0, or None for no limit.")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} cannot be shared by {self.heads} heads; make it a multiple of heads.")
