@@ -1,0 +1,133 @@
+"""Where measured figures are kept: per dataset one JSON file, and the ranks behind it as one Parquet file.
+
+A page is written after every row, whole or not at all, so that a benchmark that was stopped goes on where it was. Each
+row carries the key of what it was measured on; another split or another setting makes another key, and the row is
+measured again.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.catalogs import Split
+from workbench.evaluation import HeldOutRanks
+
+RESULTS = Path(__file__).resolve().parent / "results"
+LIMIT = 20  # ranks up to here are exact, and kept
+Row = dict[str, Any]
+
+
+class Page:
+    """The figures of one dataset and the ranks they come from.
+
+    Attributes:
+        path: The JSON file; the ranks lie beside it as ``<name>-ranks.parquet``.
+        figures: What the JSON file holds.
+        ranks: One column of ranks per measured ranker, indexed by user; ``inf`` beyond the limit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the page, or begin it."""
+        self.path, self.ranks_path = path, path.with_name(f"{path.stem}-ranks.parquet")
+        self.figures: Row = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        self.ranks = pd.read_parquet(self.ranks_path) if self.ranks_path.is_file() else pd.DataFrame()
+
+    def once(self, *names: str, key: str, make: Callable[[], tuple[Row, HeldOutRanks | None]]) -> Row:
+        """The row at ``figures[names[0]][names[1]]...``; measured and saved now unless it is there under this key.
+
+        Args:
+            names: Where the row stands; the last name is also the column of its ranks.
+            key: What the row was measured on, see ``fingerprint``.
+            make: Measures it: the row, and the ranks to keep (or None).
+        """
+        place = self.figures
+        for name in names[:-1]:
+            place = place.setdefault(name, {})
+        title, row = " / ".join(names), place.get(names[-1])
+        if row and row["key"] == key and (not row.get("ranks") or names[-1] in self.ranks):
+            say(f"{self.path.stem}: {title}: as measured {row['measured']}")
+            return row
+        say(f"{self.path.stem}: {title}: begun")
+        begun = time.monotonic()
+        row, ranks = make()
+        row |= {"key": key, "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "ranks": ranks is not None}
+        place[names[-1]] = row
+        if ranks is not None:
+            self._keep(names[-1], ranks)
+        self.save()
+        say(f"{self.path.stem}: {title}: done in {time.monotonic() - begun:.0f} s")
+        return row
+
+    def held_out(self, name: str) -> HeldOutRanks:
+        """The kept ranks of one ranker, as ``compare`` takes them."""
+        ranks = self.ranks[name].to_numpy(dtype=float)
+        return HeldOutRanks(self.ranks.index.to_numpy(dtype=object), ranks, np.empty((len(ranks), 0)), limit=LIMIT)
+
+    def save(self) -> None:
+        """Write the figures, whole or not at all."""
+        write_json(self.path, self.figures)
+
+    def _keep(self, name: str, ranks: HeldOutRanks) -> None:
+        """Add one column of ranks; columns of other users belong to another split and go."""
+        column = pd.Series(ranks.ranks.astype(np.float32), index=pd.Index(ranks.user_ids, dtype="str", name="user_id"))
+        if list(self.ranks.index) != list(column.index):
+            self.ranks = pd.DataFrame(index=column.index)
+        self.ranks[name] = column
+        draft = self.ranks_path.with_name(self.ranks_path.name + ".part")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        self.ranks.to_parquet(draft)
+        os.replace(draft, self.ranks_path)
+
+
+def write_json(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(figures, indent=1, ensure_ascii=False, default=plain) + "\n", "utf-8")
+    os.replace(draft, path)
+
+
+def plain(value: Any) -> Any:
+    """What JSON does not know, as what it knows: NumPy's numbers and arrays."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def fingerprint(split: Split, *settings: Any) -> str:
+    """Twelve hexadecimal digits of the split's tables and of settings; the same again only for the same measurement."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for table in (split.dataset.catalog, split.train, split.validation, split.test):
+        digest.update(pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def machine() -> Row:
+    """What the figures were measured on; ``load`` says how busy it was with other things."""
+    import torch
+    import transformers
+
+    return {
+        "cpus": os.cpu_count(),
+        "processor": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def say(sentence: str) -> None:
+    """One line of progress, with the time."""
+    print(f"{datetime.now():%H:%M:%S}  {sentence}", flush=True)
