@@ -17,10 +17,11 @@ import torch
 from torch.utils.data import Dataset
 
 from workbench.catalogs import Split
+from workbench.catalogs.schema import time_values
 from workbench.language.requests import held_out, phrase, read_requests
 from workbench.language.tokenizer import encode
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.ranking import as_histories
+from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
@@ -34,11 +35,9 @@ class Sentences(Dataset):
         """Read the training histories, the requests and the descriptions of the split's catalog."""
         self.recommender, self.config = recommender, config
         words = recommender.vocabulary
-        position = {item: row for row, item in enumerate(words.spelling.items)}
-        histories = as_histories(split.train)
-        self.histories = [np.array([position[item] for item in items]) for items in histories.values()]
-        if not self.histories:
+        if not len(split.train):
             raise ValueError("the split's training table is empty; there is nothing to learn from.")
+        self.histories, self.times = _histories(split.train, items=words.spelling.items)
         self.windows = _windows(self.histories, config.max_history + 1)
         self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
         self.requests = read_requests(recommender.catalog)
@@ -83,7 +82,10 @@ class Sentences(Dataset):
         rows, targets = [], []
         for user, low, high, length in self.windows[chosen]:
             start = rng.integers(low, high + 1)
-            items = self.histories[user][start : start + length]
+            piece = slice(start, start + length)
+            # events of one time have no order: each reading draws one, instead of learning the accident of the file
+            order = np.lexsort((rng.random(length), self.times[user][piece]))
+            items = self.histories[user][piece][order]
             rows.append([words.control("history"), *words.items(items[:-1])])
             targets.append(items.tolist())
         return {"words": _padded(rows, 0), "targets": _padded(targets, NO_TARGET)}
@@ -147,6 +149,16 @@ class Sentences(Dataset):
 
     def _request_words(self, request: str) -> list[int]:
         return self.recommender.template.request_words(self.recommender.vocabulary, self.recommender.tokenizer, request)
+
+
+def _histories(train: pd.DataFrame, *, items: tuple[str, ...]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Catalog rows and times of each user's training events, oldest first."""
+    train = in_time_order(train)
+    users, _ = pd.factorize(train["user_id"])
+    order = np.argsort(users, kind="stable")
+    cuts = np.flatnonzero(np.diff(users[order])) + 1
+    rows = pd.Index(items, dtype=object).get_indexer(train["item_id"])
+    return np.split(rows[order], cuts), np.split(time_values(train)[order], cuts)
 
 
 def _windows(histories: list[np.ndarray], length: int) -> np.ndarray:
