@@ -156,25 +156,36 @@ def test_an_unknown_context_is_the_average_over_contexts(films):
 
 
 def test_without_effects_every_unseen_film_is_equally_likely(films):
-    none = Effects(popularity=0, drift=0, taste=0, series=0, director=0, context=0)
+    none = Effects(popularity=0, drift=0, taste=0, series=0, director=0, contrast=0, context=0)
     chances = replace(films, effects=none).probabilities(find(films, "Alien"))
     np.testing.assert_allclose(chances[chances > 0], 1 / (len(films.catalog) - 1))
 
 
 def test_the_formula_is_the_product_of_the_tables(films):
     """Two unseen films: the ratio of their probabilities is the ratio of their factors, everything else cancels."""
-    only = replace(films, effects=Effects(popularity=0, drift=0, taste=0, context=0))
-    shrek, aliens, alien_3, blade_runner = find(films, "Shrek", "Aliens", "Alien 3", "Blade Runner")
-    p = {film: only.probability(film, find(films, "Alien")) for film in (shrek, aliens, alien_3, blade_runner)}
+    only = replace(films, effects=Effects(popularity=0, drift=0, taste=0, context=0, contrast=0))
+    alien, aliens, alien_3, blade_runner, shrek = find(films, "Alien", "Aliens", "Alien 3", "Blade Runner", "Shrek")
+    p = {film: only.probability(film, [alien]) for film in (aliens, alien_3, blade_runner, shrek)}
     assert p[aliens] / p[shrek] == pytest.approx(np.exp(4.5))  # the next film of the series
-    assert p[alien_3] / p[shrek] == pytest.approx(np.exp(2.0))  # another film of the series
-    assert p[blade_runner] / p[shrek] == pytest.approx(np.exp(2.0))  # the same director
+    assert p[blade_runner] / p[shrek] == pytest.approx(
+        np.exp(3.5)
+    )  # the next film by Ridley Scott in the catalog's years
+    assert p[alien_3] == pytest.approx(p[shrek])  # a later film of the series has to wait its turn
 
 
-def test_a_series_is_forgotten_after_three_other_films(films):
-    only = replace(films, effects=Effects(popularity=0, drift=0, taste=0, context=0, director=0))
-    aliens, *history = find(films, "Aliens", "Alien", "Fargo", "Amadeus", "Casablanca")
-    assert only.probability(aliens, history[:3]) > 20 * only.probability(aliens, history)
+def test_a_step_has_a_direction_and_is_forgotten_after_another_film(films):
+    only = replace(films, effects=Effects(popularity=0, drift=0, taste=0, context=0, contrast=0, director=0))
+    alien, aliens, fargo = find(films, "Alien", "Aliens", "Fargo")
+    forward, back, later = ([alien], aliens), ([aliens], alien), ([alien, fargo], aliens)
+    chances = [only.probability(film, history) for history, film in (forward, back, later)]
+    assert chances[0] > 20 * max(chances[1:])
+
+
+def test_after_a_heavy_film_comes_a_light_one(films):
+    only = replace(films, effects=Effects(popularity=0, drift=0, taste=0, context=0, series=0, director=0))
+    heavy, light, other_heavy, other_light = find(films, "Heat", "Shrek", "Saw", "Amélie")
+    assert only.probability(light, [heavy]) / only.probability(other_heavy, [heavy]) == pytest.approx(np.exp(1.5))
+    assert only.probability(other_heavy, [light]) / only.probability(other_light, [light]) == pytest.approx(np.exp(1.5))
 
 
 @pytest.mark.parametrize(("feature", "wanted", "strength"), CONTEXT_EFFECTS)
@@ -200,7 +211,7 @@ def test_a_timestamp_settles_the_context_and_the_drift(films):
 
 def test_the_history_reveals_the_taste(films):
     noir = find(films, "Chinatown", "The Big Sleep", "Touch of Evil", "L.A. Confidential", "Out of the Past")
-    films_only = replace(films, effects=Effects(series=0, director=0))
+    films_only = replace(films, effects=Effects(series=0, director=0, contrast=0))
     crime = films.features["Crime"].to_numpy()
     assert films_only.probabilities(noir)[crime].sum() > 2 * films_only.probabilities([])[crime].sum()
 

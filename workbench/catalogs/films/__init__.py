@@ -2,7 +2,7 @@
 
 One formula says how a viewer picks the next film, 0 for a film they have already seen::
 
-    p(film | history, context, viewer)  ~  exp(popularity + drift + taste + series + director + context)
+    p(film | history, context, viewer)  ~  exp(popularity + drift + taste + series + director + contrast + context)
 
 Each term is a table in `causes` or a column of the catalog, so whatever a model, a map or an attribution claims to have
 found can be held against what was planted. ``python -m workbench.catalogs.films`` rebuilds the simulated files beside

@@ -51,8 +51,10 @@ REGIONS = {
     "Asia": ["Japan", "China", "Hong Kong", "Taiwan", "South Korea", "India", "Iran", "Thailand", "Vietnam"],
 }
 LAST_CLASSIC = 1964  # the last year of a "classic"
-TRANSITION_WINDOW = 3  # how many of the latest films a series or director effect looks back on
-SERIES_NEXT, SERIES_OTHER, SAME_DIRECTOR = 4.5, 2.0, 2.0  # log effects
+LIGHT_GENRES = ["Adventure", "Animation", "Children", "Comedy", "Fantasy", "Musical", "Romance"]
+HEAVY_GENRES = ["Crime", "Drama", "Film-Noir", "Horror", "Mystery", "Thriller", "War"]
+# Log effects of the film watched last: on the next of its series, the next by its director, films of the other tone.
+NEXT_IN_SERIES, NEXT_BY_DIRECTOR, CONTRAST = 4.5, 3.5, 1.5
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,12 @@ class Effects:
     taste: float = 1.0
     series: float = 1.0
     director: float = 1.0
+    contrast: float = 1.0
     context: float = 1.0
 
 
 def film_features(catalog: pd.DataFrame) -> pd.DataFrame:
-    """Which film has which feature: genres, decades, countries, "continental Europe", "Asia" and "classic".
+    """Which film has which feature: genres, decades, countries, "continental Europe", "Asia", "classic", "light".
 
     Args:
         catalog: A catalog table with ``genres``, ``year`` and ``country``.
@@ -86,6 +89,8 @@ def film_features(catalog: pd.DataFrame) -> pd.DataFrame:
     tables += [pd.get_dummies((year // 10 * 10).astype(str) + "s"), pd.get_dummies(country)]
     tables += [country.isin(names).rename(region) for region, names in REGIONS.items()]
     tables += [(year <= LAST_CLASSIC).rename("classic")]
+    light, heavy = (tables[0].reindex(columns=g, fill_value=False).sum(axis=1) for g in (LIGHT_GENRES, HEAVY_GENRES))
+    tables += [(light >= heavy).rename("light")]
     features = pd.concat(tables, axis=1).set_axis(catalog["item_id"].astype(str), axis=0)
     return features.loc[:, features.any()]
 

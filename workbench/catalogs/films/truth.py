@@ -11,15 +11,14 @@ import pandas as pd
 from workbench.catalogs.films.causes import (
     CONTEXT_EFFECTS,
     CONTEXT_SHARES,
+    CONTRAST,
     GROUP_SHARES,
     MAIN_WEIGHT,
-    SAME_DIRECTOR,
+    NEXT_BY_DIRECTOR,
+    NEXT_IN_SERIES,
     SEASONS,
     SECOND_GROUP_SHARE,
-    SERIES_NEXT,
-    SERIES_OTHER,
     TASTE_GROUPS,
-    TRANSITION_WINDOW,
     Effects,
     film_features,
     read_context,
@@ -215,28 +214,28 @@ class Films:
 
     @cached_property
     def transitions(self) -> np.ndarray:
-        """Log effect of having just watched a row's film on a column's film, shape (2, n_items, n_items).
+        """Log effect of having just watched a row's film on a column's film, shape (n_items, n_items).
 
-        The first table is the series effect (the next film of a series most, its other films less), the second the
-        same-director effect.
+        Series and director lead to their next film in order of year and title; contrast leads from a heavy film to
+        the light ones and back.
         """
-        n_items = len(self.catalog)
-        names = self.catalog["series"].fillna("").to_numpy()
-        same = (names[:, None] == names) & (names != "")[:, None] & ~np.eye(n_items, dtype=bool)
-        series = np.where(same, SERIES_OTHER, 0.0)
-        for name in set(names) - {""}:
-            parts = np.flatnonzero(names == name)
-            parts = parts[np.argsort(self.catalog["year"].to_numpy()[parts], kind="stable")]
-            series[parts[:-1], parts[1:]] = SERIES_NEXT
-        directors = self.catalog["director"].fillna("").str.get_dummies("|").to_numpy()
-        shared = (directors @ directors.T > 0) & ~np.eye(n_items, dtype=bool)
-        return np.stack([self.effects.series * series, self.effects.director * SAME_DIRECTOR * shared])
+        order = np.lexsort([self.catalog["title"], self.catalog["year"]])
+        steps = np.zeros((len(self.catalog), len(self.catalog)))
+        causes = {"series": self.effects.series * NEXT_IN_SERIES, "director": self.effects.director * NEXT_BY_DIRECTOR}
+        for column, strength in causes.items():
+            leads = np.zeros(steps.shape, dtype=bool)  # two films with the same two directors count once
+            for _, belongs in self.catalog[column].fillna("").str.get_dummies("|").items():
+                films = order[belongs.to_numpy()[order] == 1]
+                leads[films[:-1], films[1:]] = True
+            steps += strength * leads
+        light = (
+            self.features["light"].to_numpy() if "light" in self.features else np.zeros(len(self.catalog), dtype=bool)
+        )
+        return steps + self.effects.contrast * CONTRAST * (light[:, None] != light)
 
     def score_transitions(self, seen: Sequence[int]) -> np.ndarray:
-        """Log effect of the latest films (catalog positions, oldest first) on every film, shape (n_items,)."""
-        if len(seen) == 0:
-            return np.zeros(len(self.catalog))
-        return self.transitions[:, seen[-TRANSITION_WINDOW:]].max(axis=1).sum(axis=0)
+        """Log effect of the film watched last (`seen`: catalog positions, oldest first) on every film, (n_items,)."""
+        return self.transitions[seen[-1]] if len(seen) else np.zeros(len(self.catalog))
 
 
 def normalise(logits: np.ndarray, seen: Sequence[int]) -> np.ndarray:
