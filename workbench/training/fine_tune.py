@@ -22,6 +22,7 @@ from workbench.models.start import start_recommender
 from workbench.training.batches import Batch, Sentences
 from workbench.training.checkpoints import Checkpoints
 from workbench.training.config import TrainingConfig
+from workbench.training.dropout import quicken_dropout
 from workbench.training.keys import run_key
 from workbench.training.loss import SentenceModel
 from workbench.training.precision import best_device
@@ -124,6 +125,7 @@ def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, prec
 
 def _train(recommender: GPT2Recommender, watch: Watch, config: TrainingConfig) -> None:
     sentences = watch.sentences
+    quicken_dropout(recommender.model)
     module = SentenceModel(recommender.model.transformer, recommender.vocabulary, horizon=config.horizon)
     watch.module = module
     arguments = training_arguments(
