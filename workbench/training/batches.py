@@ -11,6 +11,8 @@ Four kinds of sentence make a step, each a group of rows of similar length:
 - description: ``a <describe>`` predicts the text of a.
 """
 
+from math import ceil
+
 import numpy as np
 import pandas as pd
 import torch
@@ -25,6 +27,7 @@ from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
+STEPS_PER_ITEM = 1.5  # length of a run whose epochs are not given; see LOG.md
 Batch = dict[str, dict[str, torch.Tensor]]
 
 
@@ -40,6 +43,7 @@ class Sentences(Dataset):
         self.histories, self.times = _histories(split.train, items=words.spelling.items)
         self.windows = _windows(self.histories, config.max_history + 1)
         self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
+        self.epochs = config.epochs or ceil(STEPS_PER_ITEM * len(recommender.catalog) / self.steps_per_epoch)
         self.requests = read_requests(recommender.catalog)
         self.trained_requests = self.requests.trained
         self.texts = _item_texts(recommender.catalog)
@@ -49,7 +53,7 @@ class Sentences(Dataset):
 
     def __len__(self) -> int:
         """Number of steps."""
-        return self.config.epochs * self.steps_per_epoch
+        return self.epochs * self.steps_per_epoch
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of one step."""

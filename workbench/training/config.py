@@ -10,6 +10,7 @@ LIMITS = {
     "warmup": (0, 1),
     "dropout": (0, 0.99),
 }
+CHOSEN_BY_SIZE = ("epochs", "validate_every")  # may be None
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class TrainingConfig:
     """Settings of :func:`workbench.training.fine_tune`; the defaults were chosen on validation data, see LOG.md.
 
     Attributes:
-        epochs: Passes over every user's history, at most; early stopping may end sooner.
+        epochs: Passes over every user's history, at most; early stopping may end sooner. None: as many as give 1.5 steps
+            for every item of the catalog, since each item's row needs its share of updates.
         learning_rate: Highest rate of AdamW, after the warm-up and before the cosine.
         weight_decay: Of AdamW, on all matrices.
         batch_users: Windows of history in one step.
@@ -32,7 +34,7 @@ class TrainingConfig:
         heads: Attention heads of ``base="small"``.
         dropout: After the embedding and each block of ``base="small"``.
         max_history: Items of a history that are read, the newest.
-        validate_every: Epochs between two validations.
+        validate_every: Epochs between two validations; None: about twelve validations in the whole run.
         patience: Validations without a better NDCG@10 before training stops.
         max_seconds: Stop after this time and keep the best so far; None for no limit. A limit makes the result depend
             on the machine's speed.
@@ -40,7 +42,7 @@ class TrainingConfig:
         seed: Of the weights, the order of sentences and dropout.
     """
 
-    epochs: int = 40
+    epochs: int | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     batch_users: int = 32
@@ -54,7 +56,7 @@ class TrainingConfig:
     heads: int = 2
     dropout: float = 0.2
     max_history: int = 200
-    validate_every: int = 2
+    validate_every: int | None = None
     patience: int = 5
     max_seconds: float | None = None
     precision: str = "auto"
@@ -66,6 +68,8 @@ class TrainingConfig:
             raise ValueError(f"precision is {self.precision!r}; choose 'auto', 'bf16' or 'fp32'.")
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
+            if value is None and name in CHOSEN_BY_SIZE:
+                continue
             if not low <= value <= high:
                 raise ValueError(
                     f"{name} is {value}; it must be at least {low}{f' and at most {high}' * (high < inf)}."

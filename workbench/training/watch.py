@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import ceil
 from threading import Event
 
 import numpy as np
@@ -69,7 +70,8 @@ class Watch(TrainerCallback):
     def on_step_end(self, args, state, control, **_) -> None:  # noqa: ANN001 (the Trainer's signature)
         """Validate when it is time, then decide whether to go on and whether to save."""
         self.step = state.global_step
-        every = self.config.validate_every * self.sentences.steps_per_epoch
+        epochs = self.config.validate_every or ceil(self.sentences.epochs / 12)
+        every = epochs * self.sentences.steps_per_epoch
         if self.step % every == 0 or self.step >= len(self.sentences):
             control.should_save = self._validate(self.step)
         self._decide()
@@ -154,7 +156,7 @@ class Watch(TrainerCallback):
             step=self.step,
             steps=len(self.sentences),
             epoch=self.step / self.sentences.steps_per_epoch,
-            epochs=self.config.epochs,
+            epochs=self.sentences.epochs,
             seconds=self.seconds,
             tokens_per_second=self.module.words / max(time.monotonic() - self.begun, 1e-9),
             device=self.device,
