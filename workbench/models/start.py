@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from tokenizers import Tokenizer
@@ -14,6 +15,7 @@ from workbench.language.wording import FRAMES, wording_texts
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.saved_run import read_weights
 
+ATTRIBUTE_COLUMNS = ("genres", "country", "director", "series")
 TEXT_COLUMNS = ("title", "title_zh", "genres", "country", "director", "description", "description_zh")
 
 
@@ -62,6 +64,7 @@ def start_recommender(
             tokenizer = train_tokenizer(catalog_texts(catalog))
             vocabulary = Vocabulary(tokenizer.get_vocab_size(), spelled)
             model = _random_model(vocabulary, template, layers=layers, width=width, heads=heads, dropout=dropout)
+            _start_alike(model.transformer.wte.weight, vocabulary, tokenizer, catalog)
         else:
             model, tokenizer = _published_model(base)
             if model.config.n_positions < template.max_words:
@@ -145,3 +148,20 @@ def _add_words(model: GPT2LMHeadModel, vocabulary: Vocabulary, tokenizer: Tokeni
         pieces = encode(tokenizer, title)
         if pieces:  # a little noise tells apart two films of one title
             rows[vocabulary.first_item + row] = rows[pieces].mean(0) + 0.1 * rows[vocabulary.first_item + row]
+
+
+@torch.no_grad()
+def _start_alike(rows: torch.Tensor, vocabulary: Vocabulary, tokenizer: Tokenizer, catalog: pd.DataFrame) -> None:
+    """Add to each random item row the random rows of its attributes' word pieces: what is alike begins alike."""
+    for row, item in enumerate(catalog.to_dict("records"), start=vocabulary.first_item):
+        pieces = encode(tokenizer, _attribute_words(item))
+        if pieces:
+            rows[row] += rows[pieces].sum(0) / len(pieces) ** 0.5  # as long as a row, however many pieces
+
+
+def _attribute_words(item: dict) -> str:
+    """Genres, country, director, series and decade of an item, in lower case, as far as the catalog has them."""
+    words = [str(item[name]) for name in ATTRIBUTE_COLUMNS if isinstance(item.get(name), str)]
+    if not pd.isna(item.get("year", np.nan)):
+        words.append(f"{int(item['year']) // 10 * 10}s")
+    return " ".join(words).replace("|", " ").lower()

@@ -18,7 +18,7 @@ class TrainingConfig:
     """Settings of :func:`workbench.training.fine_tune`; the defaults were chosen on validation data, see LOG.md.
 
     Attributes:
-        epochs: Passes over every user's history, at most; early stopping may end sooner. None: as many as give 1.5 steps
+        epochs: Passes over every history, at most; early stopping may end sooner. None: as many as give 1.5 steps
             for every item of the catalog, since each item's row needs its share of updates.
         learning_rate: Highest rate of AdamW, after the warm-up and before the cosine.
         weight_decay: Of AdamW, on all matrices.
