@@ -3,6 +3,8 @@
 A value that is not listed is said as it stands in the catalog. Country lists begin with the adjective.
 """
 
+import pandas as pd
+
 GENRE_WORDS: dict[str, dict[str, list[str]]] = {
     "Action": {"en": ["action", "action-packed"], "zh": ["动作"]},
     "Adventure": {"en": ["adventure", "adventurous"], "zh": ["冒险", "探险"]},
@@ -129,6 +131,19 @@ MOODS: dict[str, list[str]] = {
     "en": ["slow", "good", "great", "quiet", "beautiful", "famous", "strange", "gentle", "clever", "classic", "dark"],
     "zh": ["好看的", "经典的", "慢节奏的", "安静的", "有意思的", "温柔的"],
 }
+
+
+def decade_words(year: float | None) -> list[str]:
+    """How a year's decade is said, its full name first; nothing for a missing year.
+
+    Example:
+        >>> decade_words(1972)
+        ['1970s', '70s', '1970年代', '70年代']
+    """
+    if pd.isna(year):
+        return []
+    decade = int(year) // 10 * 10
+    return [f"{decade}s", f"{decade % 100:02d}s", f"{decade}年代", f"{decade % 100:02d}年代"]
 
 
 def wording_texts() -> list[str]:

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from tokenizers import Tokenizer
@@ -11,7 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from workbench.language import PromptTemplate, Vocabulary, spell, train_tokenizer
 from workbench.language.tokenizer import encode, plain_text_only
-from workbench.language.wording import FRAMES, wording_texts
+from workbench.language.wording import COUNTRY_WORDS, FRAMES, GENRE_WORDS, decade_words, wording_texts
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.saved_run import read_weights
 
@@ -152,16 +151,23 @@ def _add_words(model: GPT2LMHeadModel, vocabulary: Vocabulary, tokenizer: Tokeni
 
 @torch.no_grad()
 def _start_alike(rows: torch.Tensor, vocabulary: Vocabulary, tokenizer: Tokenizer, catalog: pd.DataFrame) -> None:
-    """Add to each random item row the random rows of its attributes' word pieces: what is alike begins alike."""
+    """Add to each random item row the random rows of its attributes' words: what is alike, or said so, begins alike."""
     for row, item in enumerate(catalog.to_dict("records"), start=vocabulary.first_item):
-        pieces = encode(tokenizer, _attribute_words(item))
-        if pieces:
-            rows[row] += rows[pieces].sum(0) / len(pieces) ** 0.5  # as long as a row, however many pieces
+        for text in (_attributes(item), _said(item)):
+            pieces = encode(tokenizer, text)
+            if pieces:
+                rows[row] += rows[pieces].sum(0) / len(pieces) ** 0.5  # as long as a row, however many pieces
 
 
-def _attribute_words(item: dict) -> str:
+def _attributes(item: dict) -> str:
     """Genres, country, director, series and decade of an item, in lower case, as far as the catalog has them."""
     words = [str(item[name]) for name in ATTRIBUTE_COLUMNS if isinstance(item.get(name), str)]
-    if not pd.isna(item.get("year", np.nan)):
-        words.append(f"{int(item['year']) // 10 * 10}s")
-    return " ".join(words).replace("|", " ").lower()
+    return " ".join([*words, *decade_words(item.get("year"))[:1]]).replace("|", " ").lower()
+
+
+def _said(item: dict) -> str:
+    """How people say the item's genres, country and decade, in English and Chinese."""
+    genres = item["genres"].split("|") if isinstance(item.get("genres"), str) else []
+    named = [GENRE_WORDS.get(genre, {}) for genre in genres] + [COUNTRY_WORDS.get(item.get("country"), {})]
+    words = [word for names in named for group in names.values() for word in group]
+    return " ".join(words + decade_words(item.get("year"))[1:])

@@ -27,7 +27,7 @@ from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
-STEPS_PER_ITEM = 1.5  # length of a run whose epochs are not given; see LOG.md
+STEPS_PER_ITEM = 1.0  # length of a run whose epochs are not given; see LOG.md
 Batch = dict[str, dict[str, torch.Tensor]]
 
 
@@ -149,7 +149,12 @@ class Sentences(Dataset):
         return self.texts[rng.integers(len(self.texts))]
 
     def _phrase(self, combination: tuple, rng: np.random.Generator) -> str:
-        return phrase(combination, rng, language="zh" if rng.random() < 0.5 else "en")
+        """A wish; in two of five cases with a few words around it that say nothing, as people do."""
+        request = phrase(combination, rng, language="zh" if rng.random() < 0.5 else "en")
+        if self.texts and rng.random() < 0.4:
+            chatter = _some_words(self._one_text(rng)[1], rng, at_most=4)
+            request = f"{chatter} {request}" if rng.random() < 0.5 else f"{request} {chatter}"
+        return request
 
     def _request_words(self, request: str) -> list[int]:
         return self.recommender.template.request_words(self.recommender.vocabulary, self.recommender.tokenizer, request)
@@ -193,10 +198,10 @@ def _item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:
     return texts
 
 
-def _some_words(text: str, rng: np.random.Generator) -> str:
+def _some_words(text: str, rng: np.random.Generator, *, at_most: int = 8) -> str:
     """A few neighbouring words of a text (characters of a Chinese one), as a person might remember it."""
     parts, glue = (text.split(), " ") if " " in text else (list(text), "")
-    size = int(rng.integers(3, 9))
+    size = int(rng.integers(min(3, at_most - 2), at_most + 1))
     start = int(rng.integers(0, max(1, len(parts) - size + 1)))
     return glue.join(parts[start : start + size])
 

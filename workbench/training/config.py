@@ -18,7 +18,7 @@ class TrainingConfig:
     """Settings of :func:`workbench.training.fine_tune`; the defaults were chosen on validation data, see LOG.md.
 
     Attributes:
-        epochs: Passes over every history, at most; early stopping may end sooner. None: as many as give 1.5 steps
+        epochs: Passes over every history, at most; early stopping may end sooner. None: as many as give one step
             for every item of the catalog, since each item's row needs its share of updates.
         learning_rate: Highest rate of AdamW, after the warm-up and before the cosine.
         weight_decay: Of AdamW, on all matrices.
@@ -46,7 +46,7 @@ class TrainingConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     batch_users: int = 32
-    wishes: int = 24
+    wishes: int = 64
     wishes_after_history: int = 8
     descriptions: int = 2
     horizon: int = 1
@@ -57,7 +57,7 @@ class TrainingConfig:
     dropout: float = 0.2
     max_history: int = 200
     validate_every: int | None = None
-    patience: int = 5
+    patience: int = 6
     max_seconds: float | None = None
     precision: str = "auto"
     seed: int = 0
