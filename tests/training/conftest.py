@@ -11,6 +11,7 @@ from workbench.catalogs import Split, leave_one_out, read_tables
 from workbench.training import TrainingConfig
 
 TINY = TrainingConfig(
+    validate_every=2,
     epochs=4,
     layers=1,
     width=16,

@@ -9,8 +9,8 @@ class ByteDropout(nn.Module):
 
     Example:
         >>> dropped = ByteDropout(0.25)(torch.ones(100, 100))
-        >>> sorted(set(dropped.flatten().tolist())) == [0, 256 / 192]
-        True
+        >>> dropped.unique().tolist()  # 0, or 256 / 192
+        [0.0, 1.3333333730697632]
     """
 
     def __init__(self, p: float) -> None:
