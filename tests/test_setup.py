@@ -67,7 +67,7 @@ class TestPins:
 class TestCommands:
     @pytest.mark.parametrize("command", COMMANDS)
     def test_a_make_target_only_calls_the_command(self, command: str) -> None:
-        make = ["make", "--dry-run", command, "DATASET=ml-100k", "PYTHON=python3"]
+        make = ["make", "--dry-run", "--no-print-directory", command, "DATASET=ml-100k", "PYTHON=python3"]
         shown = subprocess.run(make, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
         expected = f"python3 -m workbench {command}" + (' --dataset "ml-100k"' if command == "run" else "")
         assert shown == expected
