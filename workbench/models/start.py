@@ -13,9 +13,9 @@ from workbench.language.tokenizer import encode, plain_text_only
 from workbench.language.wording import COUNTRY_WORDS, FRAMES, GENRE_WORDS, decade_words, wording_texts
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.saved_run import read_weights
+from workbench.models.text import TEXT_COLUMNS
 
 ATTRIBUTE_COLUMNS = ("genres", "country", "director", "series")
-TEXT_COLUMNS = ("title", "title_zh", "genres", "country", "director", "description", "description_zh")
 
 
 def start_recommender(

@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.language.tokenizer import normalize
 from workbench.models.ranking import Histories, as_histories, top_k
 
-COLUMNS = ("title", "title_zh", "genres", "country", "director", "description", "description_zh")
+TEXT_COLUMNS = ("title", "title_zh", "genres", "country", "director", "description", "description_zh")
 
 
 class BM25:
@@ -58,7 +58,7 @@ class BM25:
 
 
 def _text(row: dict) -> str:
-    text = " ".join(str(row[name]) for name in COLUMNS if isinstance(row.get(name), str)).replace("|", " ")
+    text = " ".join(str(row[name]) for name in TEXT_COLUMNS if isinstance(row.get(name), str)).replace("|", " ")
     if not pd.isna(row.get("year", np.nan)):
         decade = int(row["year"]) // 10 * 10
         text += f" {row['year']} {decade}s {decade % 100}s {decade}年代 {decade % 100}年代"

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from workbench.catalogs import Split
 from workbench.models.gpt2 import GPT2Recommender
@@ -134,7 +134,7 @@ def _train(recommender: GPT2Recommender, watch: Watch, config: TrainingConfig) -
     trainer = _InOrder(
         model=module, args=arguments, train_dataset=sentences, data_collator=_only_row, callbacks=[watch]
     )
-    trainer.remove_callback(_printer())
+    trainer.remove_callback(PrinterCallback)
     newest = watch.checkpoints.newest()
     if newest:
         watch.resume(newest[1])
@@ -158,9 +158,3 @@ class _InOrder(Trainer):
 
 def _only_row(rows: list[Batch]) -> Batch:
     return rows[0]
-
-
-def _printer() -> type[TrainerCallback]:
-    from transformers import PrinterCallback
-
-    return PrinterCallback
