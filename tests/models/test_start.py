@@ -139,3 +139,13 @@ def test_an_unknown_base_gives_one_sentence(tiny_catalog, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match="no GPT-2 could be loaded from 'nobody/no-such-model'.*base='small'"):
         start_recommender(tiny_catalog, base="nobody/no-such-model")
+
+
+def test_one_head_begins_by_handing_on_what_it_reads(make_tiny):
+    model = make_tiny(width=64, heads=2).model
+    attention, size = model.transformer.h[0].attn, 64 // 2
+    for head in range(2):
+        value = attention.c_attn.weight[:, 2 * 64 + head * size : 2 * 64 + (head + 1) * size]
+        handed_on = value @ attention.c_proj.weight[head * size : (head + 1) * size]  # (d_model, d_model)
+        # the trace of a projection is its dimension; half a projection on the head's 32 directions has 0.5 x 32
+        assert handed_on.trace().item() == pytest.approx(0.5 * size * (head == 0), abs=2)

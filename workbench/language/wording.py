@@ -29,16 +29,16 @@ GENRE_WORDS: dict[str, dict[str, list[str]]] = {
 
 # One genre alone is often said as a noun: "in the mood for westerns".
 GENRE_NOUNS: dict[str, list[str]] = {
-    "Comedy": ["comedies", "a comedy"],
-    "Documentary": ["documentaries", "a documentary"],
-    "Drama": ["dramas", "a drama"],
+    "Comedy": ["comedies"],
+    "Documentary": ["documentaries"],
+    "Drama": ["dramas"],
     "Film-Noir": ["film noir"],
     "Horror": ["horror"],
-    "Musical": ["musicals", "a musical"],
+    "Musical": ["musicals"],
     "Romance": ["love stories", "romance"],
     "Sci-Fi": ["science fiction", "sci-fi"],
-    "Thriller": ["thrillers", "a thriller"],
-    "Western": ["westerns", "a western"],
+    "Thriller": ["thrillers"],
+    "Western": ["westerns"],
 }
 
 COUNTRY_WORDS: dict[str, dict[str, list[str]]] = {

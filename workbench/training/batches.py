@@ -27,8 +27,10 @@ from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
-STEPS_PER_ITEM = 1.0  # length of a run whose epochs are not given; see LOG.md
+LEAST_STEPS, STEPS_PER_ITEM = 600, 0.75  # length of a run whose epochs are not given; see LOG.md
+POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
+Wish = tuple[list[int], np.ndarray]  # its words, and the catalog rows that match
 
 
 class Sentences(Dataset):
@@ -43,13 +45,15 @@ class Sentences(Dataset):
         self.histories, self.times = _histories(split.train, items=words.spelling.items)
         self.windows = _windows(self.histories, config.max_history + 1)
         self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
-        self.epochs = config.epochs or ceil(STEPS_PER_ITEM * len(recommender.catalog) / self.steps_per_epoch)
+        steps = max(LEAST_STEPS, STEPS_PER_ITEM * len(recommender.catalog))
+        self.epochs = config.epochs or ceil(steps / self.steps_per_epoch)
         self.requests = read_requests(recommender.catalog)
         self.trained_requests = self.requests.trained
         self.texts = _item_texts(recommender.catalog)
         lengths = np.array([len(history) for history in self.histories])
         self.chance = np.maximum(lengths - 1, 0) / max((lengths - 1).clip(0).sum(), 1)
         self._plan: tuple[int, list[np.ndarray]] = (-1, [])
+        self._wishes: tuple[int, list[list[Wish]]] = (-1, [])
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -61,7 +65,7 @@ class Sentences(Dataset):
         rng = np.random.default_rng((self.config.seed, 1, step))
         batch = {"history": self._history_group(self._epoch_plan(epoch)[place], rng)}
         if self.config.wishes and self.trained_requests:
-            batch["wish"] = self._wish_group(rng)
+            batch["wish"] = self._wish_group(*divmod(step, POOL))
         if self.config.wishes_after_history and self.trained_requests and self.chance.any():
             batch["wish_after_history"] = self._wish_after_history_group(rng)
         if self.config.descriptions and self.texts:
@@ -69,12 +73,12 @@ class Sentences(Dataset):
         return {name: group for name, group in batch.items() if group}
 
     def _epoch_plan(self, epoch: int) -> list[np.ndarray]:
-        """Which windows each step of the epoch reads: shuffled, then sorted by length inside pools of eight steps."""
+        """Which windows each step of the epoch reads: shuffled, then sorted by length inside pools of steps."""
         if self._plan[0] != epoch:
             order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self.windows))
             rows, steps = self.config.batch_users, []
-            for first in range(0, len(order), 8 * rows):
-                pool = order[first : first + 8 * rows]
+            for first in range(0, len(order), POOL * rows):
+                pool = order[first : first + POOL * rows]
                 pool = pool[np.argsort(self.windows[pool, 3], kind="stable")]
                 steps += [pool[i : i + rows] for i in range(0, len(pool), rows)]
             np.random.default_rng((self.config.seed, 2, epoch)).shuffle(steps)
@@ -94,18 +98,30 @@ class Sentences(Dataset):
             targets.append(items.tolist())
         return {"words": _padded(rows, 0), "targets": _padded(targets, NO_TARGET)}
 
-    def _wish_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        rows, chances = [], np.zeros((self.config.wishes, len(self.recommender.catalog)), dtype=np.float32)
-        for place in range(self.config.wishes):
-            combination = self.trained_requests[rng.integers(len(self.trained_requests))]
-            if rng.random() < 0.3 and self.texts:  # a wish in the words of one item's own text
-                row, text = self._one_text(rng)
-                request, matching = _some_words(text, rng), [row]
-            else:
-                request, matching = self._phrase(combination, rng), self.requests.matches[combination]
-            rows.append(self._request_words(request))
-            chances[place, matching] = 1 / len(matching)
-        return {"words": _padded(rows, 0), "ends": _ends(rows), "chances": torch.from_numpy(chances)}
+    def _wish_group(self, pool: int, place: int) -> dict[str, torch.Tensor]:
+        rows = self._wish_pool(pool)[place]
+        chances = np.zeros((len(rows), len(self.recommender.catalog)), dtype=np.float32)
+        for chance, (_, matching) in zip(chances, rows, strict=True):
+            chance[matching] = 1 / len(matching)
+        words = [words for words, _ in rows]
+        return {"words": _padded(words, 0), "ends": _ends(words), "chances": torch.from_numpy(chances)}
+
+    def _wish_pool(self, pool: int) -> list[list[Wish]]:
+        """The wishes of a pool of steps: sorted by length, cut into steps, shuffled."""
+        if self._wishes[0] != pool:
+            rng, n = np.random.default_rng((self.config.seed, 3, pool)), self.config.wishes
+            wishes = sorted((self._wish(rng) for _ in range(POOL * n)), key=lambda wish: len(wish[0]))
+            steps = [wishes[first : first + n] for first in range(0, POOL * n, n)]
+            rng.shuffle(steps)
+            self._wishes = (pool, steps)
+        return self._wishes[1]
+
+    def _wish(self, rng: np.random.Generator) -> Wish:
+        combination = self.trained_requests[rng.integers(len(self.trained_requests))]
+        if rng.random() < 0.3 and self.texts:  # a wish in the words of one item's own text
+            row, text = self._one_text(rng)
+            return self._request_words(_some_words(text, rng)), np.array([row])
+        return self._request_words(self._phrase(combination, rng)), self.requests.matches[combination]
 
     def _wish_after_history_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         words, keep = self.recommender.vocabulary, self.recommender.template.max_history_with_request

@@ -34,7 +34,7 @@ class TrainingConfig:
         heads: Attention heads of ``base="small"``.
         dropout: After the embedding and each block of ``base="small"``.
         max_history: Items of a history that are read, the newest.
-        validate_every: Epochs between two validations; None: about twelve validations in the whole run.
+        validate_every: Epochs between two validations; None: about eight validations in the whole run.
         patience: Validations without a better NDCG@10 before training stops.
         max_seconds: Stop after this time and keep the best so far; None for no limit. A limit makes the result depend
             on the machine's speed.
@@ -57,7 +57,7 @@ class TrainingConfig:
     dropout: float = 0.2
     max_history: int = 200
     validate_every: int | None = None
-    patience: int = 6
+    patience: int = 4
     max_seconds: float | None = None
     precision: str = "auto"
     seed: int = 0

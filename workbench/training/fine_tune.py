@@ -22,11 +22,11 @@ from workbench.models.start import start_recommender
 from workbench.training.batches import Batch, Sentences
 from workbench.training.checkpoints import Checkpoints
 from workbench.training.config import TrainingConfig
-from workbench.training.dropout import quicken_dropout
 from workbench.training.keys import run_key
 from workbench.training.loss import SentenceModel
 from workbench.training.precision import best_device
 from workbench.training.progress import Progress, ProgressDisplay
+from workbench.training.quicken import quickened
 from workbench.training.watch import Watch
 
 
@@ -125,7 +125,6 @@ def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, prec
 
 def _train(recommender: GPT2Recommender, watch: Watch, config: TrainingConfig) -> None:
     sentences = watch.sentences
-    quicken_dropout(recommender.model)
     module = SentenceModel(recommender.model.transformer, recommender.vocabulary, horizon=config.horizon)
     watch.module = module
     arguments = training_arguments(
@@ -140,7 +139,7 @@ def _train(recommender: GPT2Recommender, watch: Watch, config: TrainingConfig) -
         watch.resume(newest[1])
     try:
         if not watch.finished:
-            with recommender.lock:
+            with recommender.lock, quickened(recommender.model):
                 trainer.train(resume_from_checkpoint=str(newest[0]) if newest else None)
     except KeyboardInterrupt:
         watch.note = "interrupted; the best so far is kept"

@@ -29,11 +29,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         for first in range(0, len(hidden), CHUNK):
             part = slice(first, first + CHUNK)
             low_hidden, target, weight = hidden[part].to(dtype), targets[part], weights[part]
-            logits = (low_hidden @ low_rows.T).float()  # (chunk, n_words)
-            log_total = logits.logsumexp(1, keepdim=True)
-            total += (weight * (log_total - logits.gather(1, target))).sum()
+            log_chances = (low_hidden @ low_rows.T).float().log_softmax(1)  # (chunk, n_words)
+            total -= (weight * log_chances.gather(1, target)).sum()
             # the slope of the loss: softmax times the weights' sum, minus each weight at its target
-            slope = (logits - log_total).exp_().mul_(weight.sum(1, keepdim=True)).scatter_add_(1, target, -weight)
+            slope = log_chances.exp_().mul_(weight.sum(1, keepdim=True)).scatter_add_(1, target, -weight)
             slope = slope.to(dtype)
             grad_hidden[part] = (slope @ low_rows).to(hidden.dtype)
             grad_rows += (slope.T @ low_hidden).float()

@@ -70,7 +70,7 @@ class Watch(TrainerCallback):
     def on_step_end(self, args, state, control, **_) -> None:  # noqa: ANN001 (the Trainer's signature)
         """Validate when it is time, then decide whether to go on and whether to save."""
         self.step = state.global_step
-        epochs = self.config.validate_every or ceil(self.sentences.epochs / 12)
+        epochs = self.config.validate_every or ceil(self.sentences.epochs / 8)
         every = epochs * self.sentences.steps_per_epoch
         if self.step % every == 0 or self.step >= len(self.sentences):
             control.should_save = self._validate(self.step)

@@ -1,7 +1,31 @@
-"""Dropout that draws eight decisions from one random number: on a CPU, drawing them is what dropout costs."""
+"""What makes a training step quicker on a CPU without changing what is learned."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
+from transformers import GPT2LMHeadModel
+
+
+@contextmanager
+def quickened(model: GPT2LMHeadModel) -> Iterator[None]:
+    """Parts that train faster on a CPU, while the block runs; on other devices nothing changes.
+
+    Drawing random numbers is what dropout costs, see :class:`ByteDropout`. And the fused attention kernel is quick
+    forward but slow backward for short rows: plain products take a fraction of its time in bf16
+    (``benchmarks/attention.py``).
+    """
+    if model.device.type != "cpu":
+        yield
+        return
+    usual = model.config._attn_implementation
+    _quicken_dropout(model)
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(usual)
 
 
 class ByteDropout(nn.Module):
@@ -28,10 +52,9 @@ class ByteDropout(nn.Module):
         return values * keep.to(values.dtype).mul_(256 / (256 - self.cut))
 
 
-def quicken_dropout(module: nn.Module) -> None:
-    """Replace every ``nn.Dropout`` inside a module by a :class:`ByteDropout` of the same share."""
+def _quicken_dropout(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.Dropout):
-            setattr(module, name, ByteDropout(child.p))
+            setattr(module, name, ByteDropout(child.p).train(child.training))
         else:
-            quicken_dropout(child)
+            _quicken_dropout(child)
