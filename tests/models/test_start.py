@@ -141,11 +141,11 @@ def test_an_unknown_base_gives_one_sentence(tiny_catalog, monkeypatch):
         start_recommender(tiny_catalog, base="nobody/no-such-model")
 
 
-def test_one_head_begins_by_handing_on_what_it_reads(make_tiny):
-    model = make_tiny(width=64, heads=2).model
+def test_one_head_begins_by_handing_on_what_it_reads(tiny_catalog):
+    model = start_recommender(tiny_catalog, width=64, heads=2).model
     attention, size = model.transformer.h[0].attn, 64 // 2
-    for head in range(2):
+    for head, strength in enumerate([0.5, 0]):
         value = attention.c_attn.weight[:, 2 * 64 + head * size : 2 * 64 + (head + 1) * size]
         handed_on = value @ attention.c_proj.weight[head * size : (head + 1) * size]  # (d_model, d_model)
-        # the trace of a projection is its dimension; half a projection on the head's 32 directions has 0.5 x 32
-        assert handed_on.trace().item() == pytest.approx(0.5 * size * (head == 0), abs=2)
+        # a projection on 32 directions has the trace 32
+        assert handed_on.trace().item() == pytest.approx(strength * size, abs=2)

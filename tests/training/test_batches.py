@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from workbench.language.requests import held_out
 from workbench.language.wording import FRAMES
 from workbench.models.start import start_recommender
 from workbench.training import batches as module
-from workbench.training.batches import NO_TARGET, Sentences
+from workbench.training.batches import NO_TARGET, POOL, Sentences
 
 
 def make(split, config, **settings):
@@ -158,14 +159,20 @@ def test_wishes_use_no_held_out_combination_and_no_held_out_frame(wanderings, ti
 
 def test_a_wish_spreads_its_chances_evenly_over_the_films_that_match(cycles, tiny_config, asked):
     sentences = make(cycles, tiny_config, wishes=32, wishes_after_history=0)
-    group = sentences[0]["wish"]
-    np.testing.assert_allclose(group["chances"].sum(1), 1, rtol=1e-5)
-    matching = [tuple(np.flatnonzero(row)) for row in group["chances"].numpy()]
+    chances = torch.cat([sentences[step]["wish"]["chances"] for step in range(POOL)])
+    np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-5)
+    matching = [tuple(np.flatnonzero(row)) for row in chances.numpy()]
     wanted = {tuple(sentences.requests.matches[combination]) for combination, _, _ in asked}
     assert wanted <= set(matching)
     assert all(len(rows) == 1 for rows in set(matching) - wanted)  # the words of one film's own text
-    for row in group["chances"]:
+    for row in chances:
         assert len(set(row[row > 0].tolist())) == 1
+
+
+def test_wishes_of_a_pool_share_steps_with_wishes_of_their_length(cycles, tiny_config):
+    sentences = make(cycles, tiny_config, wishes=32, wishes_after_history=0, descriptions=0)
+    lengths = sorted((sentences[step]["wish"]["ends"] for step in range(POOL)), key=lambda ends: ends.min())
+    assert all(short.max() <= long.min() for short, long in pairwise(lengths))
 
 
 def test_descriptions_hold_only_text_of_their_own_film(cycles, tiny_config):
