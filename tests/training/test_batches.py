@@ -169,6 +169,15 @@ def test_a_wish_spreads_its_chances_evenly_over_the_films_that_match(cycles, tin
         assert len(set(row[row > 0].tolist())) == 1
 
 
+def test_rows_are_filled_up_to_few_lengths_but_never_past_the_positions_of_the_model(wanderings, tiny_config):
+    sentences = make(wanderings, tiny_config)
+    lengths = {sentences[step]["history"]["words"].shape[1] for step in range(len(sentences))}
+    assert lengths <= {8, 16}
+    sentences.recommender.model.config.n_positions = 1 + tiny_config.max_history
+    lengths = {sentences[step]["history"]["words"].shape[1] for step in range(len(sentences))}
+    assert lengths <= {8, 1 + tiny_config.max_history}
+
+
 def test_wishes_of_a_pool_share_steps_with_wishes_of_their_length(cycles, tiny_config):
     sentences = make(cycles, tiny_config, wishes=32, wishes_after_history=0, descriptions=0)
     lengths = sorted((sentences[step]["wish"]["ends"] for step in range(POOL)), key=lambda ends: ends.min())

@@ -28,6 +28,7 @@ from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
 LEAST_STEPS, STEPS_PER_ITEM = 600, 0.75  # length of a run whose epochs are not given; see LOG.md
+ROUND = 8  # rows are filled up to a multiple of this length
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
 Wish = tuple[list[int], np.ndarray]  # its words, and the catalog rows that match
@@ -96,7 +97,7 @@ class Sentences(Dataset):
             items = self.histories[user][piece][order]
             rows.append([words.control("history"), *words.items(items[:-1])])
             targets.append(items.tolist())
-        return {"words": _padded(rows, 0), "targets": _padded(targets, NO_TARGET)}
+        return {"words": self._padded(rows, 0), "targets": self._padded(targets, NO_TARGET)}
 
     def _wish_group(self, pool: int, place: int) -> dict[str, torch.Tensor]:
         rows = self._wish_pool(pool)[place]
@@ -104,7 +105,7 @@ class Sentences(Dataset):
         for chance, (_, matching) in zip(chances, rows, strict=True):
             chance[matching] = 1 / len(matching)
         words = [words for words, _ in rows]
-        return {"words": _padded(words, 0), "ends": _ends(words), "chances": torch.from_numpy(chances)}
+        return {"words": self._padded(words, 0), "ends": _ends(words), "chances": torch.from_numpy(chances)}
 
     def _wish_pool(self, pool: int) -> list[list[Wish]]:
         """The wishes of a pool of steps: sorted by length, cut into steps, shuffled."""
@@ -138,7 +139,7 @@ class Sentences(Dataset):
             targets.append(history[place])
         if not rows:
             return {}
-        return {"words": _padded(rows, 0), "ends": _ends(rows), "targets": torch.tensor(np.array(targets))}
+        return {"words": self._padded(rows, 0), "ends": _ends(rows), "targets": torch.tensor(np.array(targets))}
 
     def _wish_for(self, row: int, rng: np.random.Generator) -> tuple | None:
         """One to three attributes of the item, in a combination that training may use."""
@@ -159,7 +160,19 @@ class Sentences(Dataset):
             pieces = encode(self.recommender.tokenizer, text)[:80]
             rows.append([*words.items([row]), words.control("describe"), *pieces])
             targets.append([NO_TARGET, *pieces, words.control("end")])
-        return {"words": _padded(rows, 0), "targets": _padded(targets, NO_TARGET)}
+        return {"words": self._padded(rows, 0), "targets": self._padded(targets, NO_TARGET)}
+
+    def _padded(self, rows: list[list[int]], fill: int) -> torch.Tensor:
+        """Rows of different length as one tensor, filled on the right, (n_rows, the longest rounded up).
+
+        Few shapes: in bf16 on a CPU, every product of a new shape is first translated into machine code.
+        """
+        longest = max(map(len, rows))
+        size = max(longest, min(-(-longest // ROUND) * ROUND, self.recommender.model.config.n_positions))
+        table = np.full((len(rows), size), fill, dtype=np.int64)
+        for place, row in enumerate(rows):
+            table[place, : len(row)] = row
+        return torch.from_numpy(table)
 
     def _one_text(self, rng: np.random.Generator) -> tuple[int, str]:
         return self.texts[rng.integers(len(self.texts))]
@@ -220,14 +233,6 @@ def _some_words(text: str, rng: np.random.Generator, *, at_most: int = 8) -> str
     size = int(rng.integers(min(3, at_most - 2), at_most + 1))
     start = int(rng.integers(0, max(1, len(parts) - size + 1)))
     return glue.join(parts[start : start + size])
-
-
-def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
-    """Rows of different length as one tensor, filled on the right, (n_rows, longest)."""
-    table = np.full((len(rows), max(map(len, rows))), fill, dtype=np.int64)
-    for place, row in enumerate(rows):
-        table[place, : len(row)] = row
-    return torch.from_numpy(table)
 
 
 def _ends(rows: list[list[int]]) -> torch.Tensor:

@@ -7,12 +7,14 @@ forward pass, so no chunk is computed twice.
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import GPT2Model
 
 from workbench.language import Vocabulary
 
 # How much each kind of sentence counts beside the history (chosen on validation data, see LOG.md).
 WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.1, "description": 0.02}
+ROUND = 256  # positions are filled up to a multiple: few shapes, as in ``batches.py``
 CHUNK = 2048  # positions per chunk: 2048 x 3,416 float32 logits are 28 MB
 
 
@@ -68,9 +70,12 @@ def restricted_cross_entropy(
         >>> bool(even.isclose(torch.tensor(8.0).log()))
         True
     """
+    n = len(targets)
     targets = targets[:, None] if targets.ndim == 1 else targets
     weights = hidden.new_ones(targets.shape, dtype=torch.float32) if weights is None else weights
-    return _ChunkedCrossEntropy.apply(hidden, rows, targets, weights, dtype) / max(len(targets), 1)
+    more = (0, 0, 0, -n % ROUND)  # rows that weigh nothing
+    hidden, targets, weights = (functional.pad(values, more) for values in (hidden, targets, weights))
+    return _ChunkedCrossEntropy.apply(hidden, rows, targets, weights, dtype) / max(n, 1)
 
 
 def coming_items(targets: torch.Tensor, *, horizon: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,7 +92,7 @@ def coming_items(targets: torch.Tensor, *, horizon: int) -> tuple[torch.Tensor, 
         tensor([[0.6667, 0.3333],
                 [1.0000, 0.0000]])
     """
-    ahead = torch.nn.functional.pad(targets, (0, horizon - 1), value=-1).unfold(1, horizon, 1)  # (B, T, horizon)
+    ahead = functional.pad(targets, (0, horizon - 1), value=-1).unfold(1, horizon, 1)  # (B, T, horizon)
     ahead = ahead[targets >= 0]
     weights = torch.arange(horizon, 0, -1, device=targets.device) * (ahead >= 0)
     return ahead.clamp(min=0), weights / weights.sum(1, keepdim=True)
