@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 
 LIMITS = {
-    **dict.fromkeys(("epochs", "batch_users", "validate_every", "patience", "max_history", "horizon"), (1, inf)),
+    **dict.fromkeys(("epochs", "batch_users", "validate_every", "patience", "max_history"), (1, inf)),
     **dict.fromkeys(("layers", "width", "heads"), (1, inf)),
     **dict.fromkeys(("wishes", "wishes_after_history", "descriptions", "learning_rate", "weight_decay"), (0, inf)),
     "warmup": (0, 1),
@@ -26,8 +26,6 @@ class TrainingConfig:
         wishes: Request sentences without a history in one step; 0 turns them off.
         wishes_after_history: Request sentences behind a history in one step; 0 turns them off.
         descriptions: Sentences "item -> its text" in one step; 0 turns them off.
-        horizon: How many coming items of a history count as answers at each place, the next one most. 1 where order is
-            exact; more where people met several items at once and the order within is an accident.
         warmup: Share of the steps in which the learning rate rises.
         layers: Transformer blocks of ``base="small"``.
         width: Hidden size of ``base="small"``.
@@ -49,7 +47,6 @@ class TrainingConfig:
     wishes: int = 64
     wishes_after_history: int = 8
     descriptions: int = 2
-    horizon: int = 1
     warmup: float = 0.05
     layers: int = 2
     width: int = 128

@@ -125,7 +125,7 @@ def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, prec
 
 def _train(recommender: GPT2Recommender, watch: Watch, config: TrainingConfig) -> None:
     sentences = watch.sentences
-    module = SentenceModel(recommender.model.transformer, recommender.vocabulary, horizon=config.horizon)
+    module = SentenceModel(recommender.model.transformer, recommender.vocabulary)
     watch.module = module
     arguments = training_arguments(
         config, folder=watch.checkpoints.folder, steps=len(sentences), precision=watch.precision
