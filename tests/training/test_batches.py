@@ -157,7 +157,7 @@ def test_wishes_use_no_held_out_combination_and_no_held_out_frame(wanderings, ti
     assert not [text for _, text, _ in asked if text.startswith(unseen)]
 
 
-def test_a_wish_spreads_its_chances_evenly_over_the_films_that_match(cycles, tiny_config, asked):
+def test_a_wish_shares_its_chances_among_the_films_that_match_by_the_root_of_their_views(cycles, tiny_config, asked):
     sentences = make(cycles, tiny_config, wishes=32, wishes_after_history=0)
     chances = torch.cat([sentences[step]["wish"]["chances"] for step in range(POOL)])
     np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-5)
@@ -165,8 +165,10 @@ def test_a_wish_spreads_its_chances_evenly_over_the_films_that_match(cycles, tin
     wanted = {tuple(sentences.requests.matches[combination]) for combination, _, _ in asked}
     assert wanted <= set(matching)
     assert all(len(rows) == 1 for rows in set(matching) - wanted)  # the words of one film's own text
-    for row in chances:
-        assert len(set(row[row > 0].tolist())) == 1
+    views = cycles.train["item_id"].value_counts()
+    root = np.array([(1 + views.get(item, 0)) ** 0.5 for item in cycles.dataset.catalog["item_id"]])
+    for row, rows in zip(chances.numpy(), map(list, matching), strict=True):
+        np.testing.assert_allclose(row[rows], root[rows] / root[rows].sum(), rtol=1e-5)
 
 
 def test_rows_are_filled_up_to_few_lengths_but_never_past_the_positions_of_the_model(wanderings, tiny_config):

@@ -24,9 +24,9 @@ def start_recommender(
     base: str = "small",
     spelling: str = "atomic",
     layers: int = 2,
-    width: int = 128,
+    width: int = 160,
     heads: int = 2,
-    dropout: float = 0.2,
+    dropout: float = 0.15,
     max_history: int = 200,
     seed: int = 0,
 ) -> GPT2Recommender:

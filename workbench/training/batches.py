@@ -6,7 +6,7 @@ Step s of a run always holds the same sentences, whoever asks and whenever: ever
 Four kinds of sentence make a step, each a group of rows of similar length:
 
 - history: ``<history> a b c`` predicts ``a b c d``, an item at every place;
-- wish: ``<request> french comedies <recommend>`` predicts all films that match, evenly;
+- wish: ``<request> french comedies <recommend>`` predicts all films that match, the often watched ones a little more;
 - wish after history: ``<history> a b c <request> french comedies <recommend>`` predicts d, a french comedy;
 - description: ``a <describe>`` predicts the text of a.
 """
@@ -27,7 +27,7 @@ from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
-LEAST_STEPS, STEPS_PER_ITEM = 600, 0.75  # length of a run whose epochs are not given; see LOG.md
+LEAST_STEPS, STEPS_PER_ITEM = 650, 2 / 3  # length of a run whose epochs are not given; see LOG.md
 ROUND = 8  # rows are filled up to a multiple of this length
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
@@ -52,6 +52,8 @@ class Sentences(Dataset):
         self.trained_requests = self.requests.trained
         self.texts = _item_texts(recommender.catalog)
         lengths = np.array([len(history) for history in self.histories])
+        # a wish spread evenly would teach that unknown items are as likely as well-known ones, which histories deny
+        self.fame = (1 + np.bincount(np.concatenate(self.histories), minlength=len(recommender.catalog))) ** 0.5
         self.chance = np.maximum(lengths - 1, 0) / max((lengths - 1).clip(0).sum(), 1)
         self._plan: tuple[int, list[np.ndarray]] = (-1, [])
         self._wishes: tuple[int, list[list[Wish]]] = (-1, [])
@@ -103,7 +105,7 @@ class Sentences(Dataset):
         rows = self._wish_pool(pool)[place]
         chances = np.zeros((len(rows), len(self.recommender.catalog)), dtype=np.float32)
         for chance, (_, matching) in zip(chances, rows, strict=True):
-            chance[matching] = 1 / len(matching)
+            chance[matching] = self.fame[matching] / self.fame[matching].sum()
         words = [words for words, _ in rows]
         return {"words": self._padded(words, 0), "ends": _ends(words), "chances": torch.from_numpy(chances)}
 

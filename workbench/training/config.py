@@ -18,8 +18,8 @@ class TrainingConfig:
     """Settings of :func:`workbench.training.fine_tune`; the defaults were chosen on validation data, see LOG.md.
 
     Attributes:
-        epochs: Passes over every history, at most; early stopping may end sooner. None: as many as give one step
-            for every item of the catalog, since each item's row needs its share of updates.
+        epochs: Passes over every history, at most; early stopping may end sooner. None: as many as give two steps for
+            every three items of the catalog, since each item's row needs its share of updates, and at least 650 steps.
         learning_rate: Highest rate of AdamW, after the warm-up and before the cosine.
         weight_decay: Of AdamW, on all matrices.
         batch_users: Windows of history in one step.
@@ -41,7 +41,7 @@ class TrainingConfig:
     """
 
     epochs: int | None = None
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.1
     batch_users: int = 32
     wishes: int = 64
@@ -49,9 +49,9 @@ class TrainingConfig:
     descriptions: int = 2
     warmup: float = 0.05
     layers: int = 2
-    width: int = 128
+    width: int = 160
     heads: int = 2
-    dropout: float = 0.2
+    dropout: float = 0.15
     max_history: int = 200
     validate_every: int | None = None
     patience: int = 4
