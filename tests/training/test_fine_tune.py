@@ -76,7 +76,8 @@ def test_the_log_has_the_columns_of_its_contract(learned):
 def test_the_record_tells_how_the_run_went(learned, cycles):
     assert learned.record["ended"] == "finished"
     assert learned.record["dataset"] == "circle"
-    assert learned.record["best"]["validation_ndcg@10"] == learned.log["validation_ndcg@10"].max()
+    best = learned.log["validation_ndcg@10"].max()
+    assert learned.record["best"]["validation_ndcg@10"] == pytest.approx(best, abs=1e-3)
     assert learned.record["device"].endswith("fp32")
     assert not learned.model.training
     assert "trained on circle" in repr(learned)
@@ -113,10 +114,10 @@ def test_the_best_weights_are_kept_not_the_last(cycles, tiny_config, scripted, m
         return real(watcher, step)
 
     monkeypatch.setattr(watch.Watch, "_validate", validate)
-    scripted(0.1, 0.3, 0.2, 0.3)
+    scripted(0.1, 0.3004, 0.2999, 0.2)
     recommender = fine_tune(cycles, config=replace(tiny_config, validate_every=1))
-    assert torch.equal(weights(recommender), kept[8]) and not torch.equal(kept[8], kept[16])
-    assert recommender.record["best"]["step"] == 8  # of two equals the earlier
+    assert torch.equal(weights(recommender), kept[12]) and not torch.equal(kept[12], kept[16])
+    assert recommender.record["best"]["step"] == 12  # of two that differ by less than a thousandth the newer
 
 
 def test_training_stops_when_validation_no_longer_improves(cycles, tiny_config, scripted):

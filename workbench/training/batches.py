@@ -3,7 +3,7 @@
 Step s of a run always holds the same sentences, whoever asks and whenever: everything random in it is drawn from
 (seed, s) or (seed, epoch). A run that was killed can therefore go on as if nothing had happened.
 
-Four kinds of sentence make a step, each a group of rows of similar length:
+Four kinds of sentence make the steps, each a group of rows of similar length; the last two are not in every step:
 
 - history: ``<history> a b c`` predicts ``a b c d``, an item at every place;
 - wish: ``<request> french comedies <recommend>`` predicts all films that match, the often watched ones a little more;
@@ -28,6 +28,7 @@ from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
 LEAST_STEPS, STEPS_PER_ITEM = 650, 2 / 3  # length of a run whose epochs are not given; see LOG.md
+EVERY = {"wish_after_history": 2, "description": 4}  # in every nth step, n times as many: few rows cost like many
 ROUND = 8  # rows are filled up to a multiple of this length
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
@@ -69,9 +70,10 @@ class Sentences(Dataset):
         batch = {"history": self._history_group(self._epoch_plan(epoch)[place], rng)}
         if self.config.wishes and self.trained_requests:
             batch["wish"] = self._wish_group(*divmod(step, POOL))
-        if self.config.wishes_after_history and self.trained_requests and self.chance.any():
+        often = not step % EVERY["wish_after_history"]
+        if often and self.config.wishes_after_history and self.trained_requests and self.chance.any():
             batch["wish_after_history"] = self._wish_after_history_group(rng)
-        if self.config.descriptions and self.texts:
+        if not step % EVERY["description"] and self.config.descriptions and self.texts:
             batch["description"] = self._description_group(rng)
         return {name: group for name, group in batch.items() if group}
 
@@ -121,7 +123,7 @@ class Sentences(Dataset):
 
     def _wish(self, rng: np.random.Generator) -> Wish:
         combination = self.trained_requests[rng.integers(len(self.trained_requests))]
-        if rng.random() < 0.3 and self.texts:  # a wish in the words of one item's own text
+        if rng.random() < 0.2 and self.texts:  # a wish in the words of one item's own text
             row, text = self._one_text(rng)
             return self._request_words(_some_words(text, rng)), np.array([row])
         return self._request_words(self._phrase(combination, rng)), self.requests.matches[combination]
@@ -129,7 +131,8 @@ class Sentences(Dataset):
     def _wish_after_history_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         words, keep = self.recommender.vocabulary, self.recommender.template.max_history_with_request
         rows, targets = [], []
-        for user in rng.choice(len(self.histories), size=self.config.wishes_after_history, p=self.chance):
+        size = self.config.wishes_after_history * EVERY["wish_after_history"]
+        for user in rng.choice(len(self.histories), size=size, p=self.chance):
             history = self.histories[user]
             place = int(rng.integers(1, len(history)))
             combination = self._wish_for(int(history[place]), rng)
@@ -157,7 +160,7 @@ class Sentences(Dataset):
     def _description_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         words = self.recommender.vocabulary
         rows, targets = [], []
-        for _ in range(self.config.descriptions):
+        for _ in range(self.config.descriptions * EVERY["description"]):
             row, text = self._one_text(rng)
             pieces = encode(self.recommender.tokenizer, text)[:80]
             rows.append([*words.items([row]), words.control("describe"), *pieces])

@@ -24,8 +24,8 @@ class TrainingConfig:
         weight_decay: Of AdamW, on all matrices.
         batch_users: Windows of history in one step.
         wishes: Request sentences without a history in one step; 0 turns them off.
-        wishes_after_history: Request sentences behind a history in one step; 0 turns them off.
-        descriptions: Sentences "item -> its text" in one step; 0 turns them off.
+        wishes_after_history: Request sentences behind a history, for one step on average; 0 turns them off.
+        descriptions: Sentences "item -> its text", for one step on average; 0 turns them off.
         warmup: Share of the steps in which the learning rate rises.
         layers: Transformer blocks of ``base="small"``.
         width: Hidden size of ``base="small"``.

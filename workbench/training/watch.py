@@ -56,10 +56,15 @@ class Watch(TrainerCallback):
 
     @property
     def best(self) -> dict | None:
-        """The row of the log whose weights are kept; None before the first validation."""
+        """The row of the log whose weights are kept; None before the first validation.
+
+        Of rows that differ by less than a thousandth the newest: that is far inside the noise, and wishes, which
+        validation does not look at, go on improving.
+        """
         if not self._histories:  # nothing to choose by: the newest
             return self.rows[-1] if self.rows else None
-        return max(self.rows, key=lambda row: row["validation_ndcg@10"], default=None)
+        best = max((round(row["validation_ndcg@10"], 3) for row in self.rows), default=0.0)
+        return next((row for row in reversed(self.rows) if round(row["validation_ndcg@10"], 3) == best), None)
 
     def resume(self, state: dict) -> None:
         """Take up the log where the checkpoint left it; a run that was killed after its last step is finished."""
