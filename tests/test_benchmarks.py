@@ -56,13 +56,21 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def circle() -> Split:
-    """120 viewers who walk round the same circle of 40 films, more of them early on it: the next one is certain."""
-    starts = np.random.default_rng(0).integers(0, 20, size=(2, 120)).min(axis=0)  # some films are popular
+    """120 viewers who jump about a row of 40 films and each time see three in a row, more often early ones.
+
+    What they see last is certain, but only for a ranker that knows which film came just before.
+    """
+    rng, events = np.random.default_rng(0), []
+    for user in range(120):
+        films: list[int] = []
+        while len(set(films)) < 6 + 3 * (user % 2):
+            starts = rng.integers(0, 38, size=(2, 2 + user % 2)).min(axis=0)
+            films = (starts[:, None] + np.arange(3)).ravel().tolist()
+        events += [(f"u{user}", f"f{film}", step) for step, film in enumerate(films)]
     genres = ["Horror", "Sci-Fi", "Drama", "Comedy", "War"]
     items = pd.DataFrame(
         {"item_id": [f"f{n}" for n in range(40)], "title": [f"Film {n}" for n in range(40)], "genres": genres * 8}
     )
-    events = [(f"u{u}", f"f{starts[u] + step}", step) for u in range(120) for step in range(6 + u % 5)]
     events = pd.DataFrame(events, columns=["user_id", "item_id", "position"])
     return leave_one_out(read_tables(items=items, interactions=events, name="circle"))
 

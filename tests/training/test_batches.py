@@ -14,7 +14,7 @@ from workbench.language.requests import held_out
 from workbench.language.wording import FRAMES
 from workbench.models.start import start_recommender
 from workbench.training import batches as module
-from workbench.training.batches import NO_TARGET, POOL, Sentences
+from workbench.training.batches import EVERY, NO_TARGET, POOL, Sentences
 
 
 def make(split, config, **settings):
@@ -190,7 +190,7 @@ def test_descriptions_hold_only_text_of_their_own_film(cycles, tiny_config):
     sentences = make(cycles, tiny_config, descriptions=6)
     words, tokenizer = sentences.recommender.vocabulary, sentences.recommender.tokenizer
     catalog = cycles.dataset.catalog
-    for step in range(len(sentences)):
+    for step in range(0, len(sentences), EVERY["description"]):
         group = sentences[step]["description"]
         for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True):
             own = catalog.iloc[row[0] - words.first_item]

@@ -15,7 +15,7 @@ import torch
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.training import TrainingConfig, fine_tune, watch
 
-QUICK = {"epochs": 20, "learning_rate": 1e-2, "wishes": 0, "wishes_after_history": 0, "descriptions": 0, "dropout": 0.0}
+QUICK = {"epochs": 30, "learning_rate": 1e-2, "wishes": 0, "wishes_after_history": 0, "descriptions": 0, "dropout": 0.0}
 
 
 def weights(recommender: GPT2Recommender) -> torch.Tensor:
@@ -68,8 +68,8 @@ def test_it_learns_what_a_request_means(cycles, tiny_config):
 
 def test_the_log_has_the_columns_of_its_contract(learned):
     assert list(learned.log.columns) == ["step", "epoch", "train_loss", "validation_ndcg@10", "seconds"]
-    assert learned.log["epoch"].tolist() == [10.0, 20.0]
-    assert learned.log["step"].tolist() == [40, 80]  # 30 viewers in steps of 8
+    assert learned.log["epoch"].tolist() == [10.0, 20.0, 30.0]
+    assert learned.log["step"].tolist() == [40, 80, 120]  # 30 viewers in steps of 8
     assert learned.log["seconds"].is_monotonic_increasing
 
 
