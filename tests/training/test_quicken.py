@@ -12,12 +12,14 @@ def model(cycles):
     return start_recommender(cycles.dataset.catalog, layers=2, width=16, heads=2, dropout=0.25).model
 
 
-def test_attention_is_plain_inside_the_block_and_as_before_after_it(model):
+def test_attention_is_plain_in_bf16_inside_the_block_and_as_before_after_it(model):
     usual = model.config._attn_implementation
-    with pytest.raises(RuntimeError, match="broken"), quickened(model):
+    with pytest.raises(RuntimeError, match="broken"), quickened(model, precision="bf16"):
         assert model.config._attn_implementation == "eager"
         raise RuntimeError("broken")
     assert model.config._attn_implementation == usual != "eager"
+    with quickened(model, precision="fp32"):
+        assert model.config._attn_implementation == usual
 
 
 def test_losses_and_gradients_stay_what_they_are(model):
@@ -31,7 +33,7 @@ def test_losses_and_gradients_stay_what_they_are(model):
         return loss.detach(), torch.cat([p.grad.flatten() for p in model.parameters()])
 
     usual_loss, usual = gradients()
-    with quickened(model):
+    with quickened(model, precision="bf16"):
         loss, quick = gradients()
     assert loss.isclose(usual_loss, atol=1e-6)
     torch.testing.assert_close(quick, usual, atol=1e-6, rtol=1e-4)

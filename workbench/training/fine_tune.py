@@ -139,7 +139,7 @@ def _train(recommender: GPT2Recommender, watch: Watch, config: TrainingConfig) -
         watch.resume(newest[1])
     try:
         if not watch.finished:
-            with recommender.lock, quickened(recommender.model):
+            with recommender.lock, quickened(recommender.model, precision=watch.precision):
                 trainer.train(resume_from_checkpoint=str(newest[0]) if newest else None)
     except KeyboardInterrupt:
         watch.note = "interrupted; the best so far is kept"

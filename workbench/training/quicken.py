@@ -9,19 +9,24 @@ from transformers import GPT2LMHeadModel
 
 
 @contextmanager
-def quickened(model: GPT2LMHeadModel) -> Iterator[None]:
+def quickened(model: GPT2LMHeadModel, *, precision: str) -> Iterator[None]:
     """Parts that train faster on a CPU, while the block runs; on other devices nothing changes.
 
-    Drawing random numbers is what dropout costs, see :class:`ByteDropout`. And the fused attention kernel is quick
-    forward but slow backward for short rows: plain products take a fraction of its time in bf16
+    Drawing random numbers is what dropout costs, see :class:`ByteDropout`. And in bf16 the fused attention kernel takes
+    about three times as long as plain products for rows this short; in fp32 it is the faster one
     (``benchmarks/attention.py``).
+
+    Args:
+        model: The model that trains.
+        precision: ``"bf16"`` or ``"fp32"``.
     """
     if model.device.type != "cpu":
         yield
         return
     usual = model.config._attn_implementation
     _quicken_dropout(model)
-    model.set_attn_implementation("eager")
+    if precision == "bf16":
+        model.set_attn_implementation("eager")
     try:
         yield
     finally:
