@@ -1,7 +1,7 @@
 """Training sentences, cut into steps.
 
 Step s of a run always holds the same sentences, whoever asks and whenever: everything random in it is drawn from
-(seed, s) or (seed, epoch). A run that was killed can therefore go on as if nothing had happened.
+(seed, s), (seed, epoch) or (seed, pool of steps). A run that was killed can therefore go on as if nothing had happened.
 
 Four kinds of sentence make the steps, each a group of rows of similar length; the last two are not in every step:
 
