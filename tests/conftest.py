@@ -1,4 +1,4 @@
-"""What several test folders share: the folder of real data, and the rule about skipping."""
+"""What several test folders share: one thread, the folder of real data, a browser, and the rule about skipping."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -15,6 +16,15 @@ def skip_or_fail(reason: str) -> None:
     if IN_CI:
         pytest.fail(f"CI must be able to run this: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """The small models under test gain nothing from threads, and lose much when others want the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """What the model tests share: a tiny catalog, a tiny recommender, and a tiny checkpoint with GPT-2's own vocabulary."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from workbench.models.gpt2 import GPT2Recommender
@@ -66,12 +65,3 @@ def gpt2_folder(datasets_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=1, n_head=2, n_positions=256)).save_pretrained(folder)
     AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Models of this size gain nothing from threads, and lose much when other programs want the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -1,11 +1,8 @@
 """What the training tests share: a toy world small enough to learn in seconds, and settings for it."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from workbench.catalogs import Split, leave_one_out, read_tables
 from workbench.training import TrainingConfig
@@ -72,12 +69,3 @@ def wanderings() -> Split:
 def tiny_config() -> TrainingConfig:
     """Settings under which a run takes about a second."""
     return TINY
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Models of this size gain nothing from threads, and lose much when other programs want the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
