@@ -14,7 +14,7 @@ from workbench.language.requests import held_out
 from workbench.language.wording import FRAMES
 from workbench.models.start import start_recommender
 from workbench.training import batches as module
-from workbench.training.batches import EVERY, NO_TARGET, POOL, Sentences
+from workbench.training.batches import NO_TARGET, POOL, Sentences
 
 
 def make(split, config, **settings):
@@ -157,9 +157,32 @@ def test_wishes_use_no_held_out_combination_and_no_held_out_frame(wanderings, ti
     assert not [text for _, text, _ in asked if text.startswith(unseen)]
 
 
+def wish_steps(sentences):
+    """The steps that hold the first pool of wishes."""
+    return range(0, POOL * sentences.every["wish"], sentences.every["wish"])
+
+
+@pytest.mark.parametrize("kind", ["wish", "wish_after_history", "description"])
+def test_a_kind_that_is_not_in_every_step_brings_as_many_sentences_more(cycles, tiny_config, kind):
+    settings = {"wish": "wishes", "wish_after_history": "wishes_after_history", "description": "descriptions"}
+    sentences = make(cycles, tiny_config, epochs=300, **{settings[kind]: 3})
+    every = sentences.every[kind]
+    first = range(0, 4 * every)
+    assert every > 1 and [step for step in first if kind in sentences[step]] == [0, every, 2 * every, 3 * every]
+    assert all(len(sentences[step][kind]["words"]) <= 3 * every for step in first[::every])
+    assert sum(len(sentences[step][kind]["words"]) for step in first[::every]) > 3 * every
+
+
+def test_a_long_run_over_few_combinations_has_wishes_in_fewer_of_its_steps_and_none_at_its_end(cycles, tiny_config):
+    few, many = make(cycles, tiny_config, epochs=100), make(cycles, tiny_config, epochs=500)
+    assert few.every["wish"] == 1 and many.every["wish"] == 4
+    with_wishes = [step for step in range(len(many)) if "wish" in many[step]]
+    assert with_wishes == list(range(0, round(0.8 * len(many)), 4))
+
+
 def test_a_wish_shares_its_chances_among_the_films_that_match_by_the_root_of_their_views(cycles, tiny_config, asked):
-    sentences = make(cycles, tiny_config, wishes=32, wishes_after_history=0)
-    chances = torch.cat([sentences[step]["wish"]["chances"] for step in range(POOL)])
+    sentences = make(cycles, tiny_config, epochs=12, wishes=32, wishes_after_history=0)
+    chances = torch.cat([sentences[step]["wish"]["chances"] for step in wish_steps(sentences)])
     np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-5)
     matching = [tuple(np.flatnonzero(row)) for row in chances.numpy()]
     wanted = {tuple(sentences.requests.matches[combination]) for combination, _, _ in asked}
@@ -181,8 +204,8 @@ def test_rows_are_filled_up_to_few_lengths_but_never_past_the_positions_of_the_m
 
 
 def test_wishes_of_a_pool_share_steps_with_wishes_of_their_length(cycles, tiny_config):
-    sentences = make(cycles, tiny_config, wishes=32, wishes_after_history=0, descriptions=0)
-    lengths = sorted((sentences[step]["wish"]["ends"] for step in range(POOL)), key=lambda ends: ends.min())
+    sentences = make(cycles, tiny_config, epochs=12, wishes=32, wishes_after_history=0, descriptions=0)
+    lengths = sorted((sentences[step]["wish"]["ends"] for step in wish_steps(sentences)), key=lambda ends: ends.min())
     assert all(short.max() <= long.min() for short, long in pairwise(lengths))
 
 
@@ -190,7 +213,7 @@ def test_descriptions_hold_only_text_of_their_own_film(cycles, tiny_config):
     sentences = make(cycles, tiny_config, descriptions=6)
     words, tokenizer = sentences.recommender.vocabulary, sentences.recommender.tokenizer
     catalog = cycles.dataset.catalog
-    for step in range(0, len(sentences), EVERY["description"]):
+    for step in range(0, len(sentences), sentences.every["description"]):
         group = sentences[step]["description"]
         for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True):
             own = catalog.iloc[row[0] - words.first_item]

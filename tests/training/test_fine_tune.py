@@ -14,6 +14,7 @@ import torch
 
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.training import TrainingConfig, fine_tune, watch
+from workbench.training.fine_tune import training_arguments
 
 QUICK = {"epochs": 30, "learning_rate": 1e-2, "wishes": 0, "wishes_after_history": 0, "descriptions": 0, "dropout": 0.0}
 
@@ -248,6 +249,14 @@ def test_a_published_base_is_fine_tuned(cycles, tiny_config, tmp_path):
     recommender = fine_tune(cycles, base=str(tmp_path), config=replace(tiny_config, **QUICK, validate_every=10))
     assert recommender.log["train_loss"].iloc[-1] < recommender.log["train_loss"].iloc[0]
     assert recommender.start.startswith("hub")
+
+
+@pytest.mark.parametrize(
+    ("given", "steps", "rate"), [(None, 999, 0.002), (None, 1_000, 0.0015), (0.0, 10, 0.0), (3e-4, 5_000, 3e-4)]
+)
+def test_a_rate_that_is_not_given_depends_on_the_length_of_the_run(tmp_path, given, steps, rate):
+    config = TrainingConfig(learning_rate=given)
+    assert training_arguments(config, folder=tmp_path, steps=steps, precision="fp32").learning_rate == rate
 
 
 @pytest.mark.parametrize(

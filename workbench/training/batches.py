@@ -3,7 +3,7 @@
 Step s of a run always holds the same sentences, whoever asks and whenever: everything random in it is drawn from
 (seed, s), (seed, epoch) or (seed, pool of steps). A run that was killed can therefore go on as if nothing had happened.
 
-Four kinds of sentence make the steps, each a group of rows of similar length; the last two are not in every step:
+Four kinds of sentence make the steps, each a group of rows of similar length; the last three are not in every step:
 
 - history: ``<history> a b c`` predicts ``a b c d``, an item at every place;
 - wish: ``<request> french comedies <recommend>`` predicts all films that match, the often watched ones a little more;
@@ -11,6 +11,7 @@ Four kinds of sentence make the steps, each a group of rows of similar length; t
 - description: ``a <describe>`` predicts the text of a.
 """
 
+from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
@@ -27,8 +28,9 @@ from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
 
 NO_TARGET = -100
-LEAST_STEPS, STEPS_PER_ITEM = 650, 2 / 3  # length of a run whose epochs are not given; see LOG.md
-EVERY = {"wish_after_history": 2, "description": 4}  # in every nth step, n times as many: few rows cost like many
+LEAST_STEPS, STEPS_PER_ITEM = 560, 2 / 3  # length of a run whose epochs are not given; see LOG.md
+LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION = 400, 1 / 3  # more steps with wishes would cost histories; see LOG.md
+WISHES_END = 0.8  # of the run: what the last steps could still teach of wishes is little
 ROUND = 8  # rows are filled up to a multiple of this length
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
@@ -56,6 +58,7 @@ class Sentences(Dataset):
         # a wish spread evenly would teach that unknown items are as likely as well-known ones, which histories deny
         self.fame = (1 + np.bincount(np.concatenate(self.histories), minlength=len(recommender.catalog))) ** 0.5
         self.chance = np.maximum(lengths - 1, 0) / max((lengths - 1).clip(0).sum(), 1)
+        self.every = self._kinds()
         self._plan: tuple[int, list[np.ndarray]] = (-1, [])
         self._wishes: tuple[int, list[list[Wish]]] = (-1, [])
 
@@ -68,14 +71,26 @@ class Sentences(Dataset):
         epoch, place = divmod(step, self.steps_per_epoch)
         rng = np.random.default_rng((self.config.seed, 1, step))
         batch = {"history": self._history_group(self._epoch_plan(epoch)[place], rng)}
-        if self.config.wishes and self.trained_requests:
-            batch["wish"] = self._wish_group(*divmod(step, POOL))
-        often = not step % EVERY["wish_after_history"]
-        if often and self.config.wishes_after_history and self.trained_requests and self.chance.any():
+        due = [kind for kind, every in self.every.items() if not step % every]
+        if "wish" in due and step < WISHES_END * len(self):
+            batch["wish"] = self._wish_group(*divmod(step // self.every["wish"], POOL))
+        if "wish_after_history" in due:
             batch["wish_after_history"] = self._wish_after_history_group(rng)
-        if not step % EVERY["description"] and self.config.descriptions and self.texts:
+        if "description" in due:
             batch["description"] = self._description_group(rng)
         return {name: group for name, group in batch.items() if group}
+
+    def _kinds(self) -> dict[str, int]:
+        """In which steps a kind comes, beside histories: every nth, n times as many, since few rows cost like many."""
+        n_wishes, every = len(self.trained_requests), {}
+        if n_wishes and self.config.wishes:
+            enough = max(LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION * n_wishes)
+            every["wish"] = min(max(1, round(len(self) / enough)), 4)
+        if n_wishes and self.config.wishes_after_history and self.chance.any():
+            every["wish_after_history"] = 2
+        if self.texts and self.config.descriptions:
+            every["description"] = 4
+        return every
 
     def _epoch_plan(self, epoch: int) -> list[np.ndarray]:
         """Which windows each step of the epoch reads: shuffled, then sorted by length inside pools of steps."""
@@ -84,8 +99,7 @@ class Sentences(Dataset):
             rows, steps = self.config.batch_users, []
             for first in range(0, len(order), POOL * rows):
                 pool = order[first : first + POOL * rows]
-                pool = pool[np.argsort(self.windows[pool, 3], kind="stable")]
-                steps += [pool[i : i + rows] for i in range(0, len(pool), rows)]
+                steps += [pool[part] for part in _by_length(self.windows[pool, 3], rows)]
             np.random.default_rng((self.config.seed, 2, epoch)).shuffle(steps)
             self._plan = (epoch, steps)
         return self._plan[1]
@@ -114,9 +128,9 @@ class Sentences(Dataset):
     def _wish_pool(self, pool: int) -> list[list[Wish]]:
         """The wishes of a pool of steps: sorted by length, cut into steps, shuffled."""
         if self._wishes[0] != pool:
-            rng, n = np.random.default_rng((self.config.seed, 3, pool)), self.config.wishes
-            wishes = sorted((self._wish(rng) for _ in range(POOL * n)), key=lambda wish: len(wish[0]))
-            steps = [wishes[first : first + n] for first in range(0, POOL * n, n)]
+            rng, n = np.random.default_rng((self.config.seed, 3, pool)), self.config.wishes * self.every["wish"]
+            wishes = [self._wish(rng) for _ in range(POOL * n)]
+            steps = [[wishes[i] for i in part] for part in _by_length([len(words) for words, _ in wishes], n)]
             rng.shuffle(steps)
             self._wishes = (pool, steps)
         return self._wishes[1]
@@ -131,7 +145,7 @@ class Sentences(Dataset):
     def _wish_after_history_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         words, keep = self.recommender.vocabulary, self.recommender.template.max_history_with_request
         rows, targets = [], []
-        size = self.config.wishes_after_history * EVERY["wish_after_history"]
+        size = self.config.wishes_after_history * self.every["wish_after_history"]
         for user in rng.choice(len(self.histories), size=size, p=self.chance):
             history = self.histories[user]
             place = int(rng.integers(1, len(history)))
@@ -160,7 +174,7 @@ class Sentences(Dataset):
     def _description_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         words = self.recommender.vocabulary
         rows, targets = [], []
-        for _ in range(self.config.descriptions * EVERY["description"]):
+        for _ in range(self.config.descriptions * self.every["description"]):
             row, text = self._one_text(rng)
             pieces = encode(self.recommender.tokenizer, text)[:80]
             rows.append([*words.items([row]), words.control("describe"), *pieces])
@@ -220,6 +234,12 @@ def _windows(histories: list[np.ndarray], length: int) -> np.ndarray:
         n = -(-len(history) // length)
         rows += [(user, spare * i // n, spare * (i + 1) // n, length) for i in range(n)]
     return np.array(rows)
+
+
+def _by_length(lengths: Sequence[int] | np.ndarray, n: int) -> list[np.ndarray]:
+    """Places of the shortest n, of the next n, and so on: rows of one batch are filled up to the longest of them."""
+    order = np.argsort(lengths, kind="stable")
+    return [order[first : first + n] for first in range(0, len(order), n)]
 
 
 def _item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:

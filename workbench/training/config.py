@@ -10,7 +10,7 @@ LIMITS = {
     "warmup": (0, 1),
     "dropout": (0, 0.99),
 }
-CHOSEN_BY_SIZE = ("epochs", "validate_every")  # may be None
+CHOSEN_BY_SIZE = ("epochs", "learning_rate", "validate_every")  # may be None
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,12 @@ class TrainingConfig:
 
     Attributes:
         epochs: Passes over every history, at most; early stopping may end sooner. None: as many as give two steps for
-            every three items of the catalog, since each item's row needs its share of updates, and at least 650 steps.
-        learning_rate: Highest rate of AdamW, after the warm-up and before the cosine.
+            every three items of the catalog, since each item's row needs its share of updates, and at least 560 steps.
+        learning_rate: Highest rate of AdamW, after the warm-up and before the cosine. None: 0.002 for runs of fewer
+            than 1,000 steps, 0.0015 for longer ones. A published base wants much less: give it.
         weight_decay: Of AdamW, on all matrices.
         batch_users: Windows of history in one step.
-        wishes: Request sentences without a history in one step; 0 turns them off.
+        wishes: Request sentences without a history, for one step on average; 0 turns them off.
         wishes_after_history: Request sentences behind a history, for one step on average; 0 turns them off.
         descriptions: Sentences "item -> its text", for one step on average; 0 turns them off.
         warmup: Share of the steps in which the learning rate rises.
@@ -41,7 +42,7 @@ class TrainingConfig:
     """
 
     epochs: int | None = None
-    learning_rate: float = 1.5e-3
+    learning_rate: float | None = None
     weight_decay: float = 0.1
     batch_users: int = 32
     wishes: int = 64

@@ -100,11 +100,14 @@ def fine_tune(
 
 def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, precision: str) -> TrainingArguments:
     """Every name of the Trainer's that we rely on, in one place."""
+    rate = config.learning_rate
+    if rate is None:
+        rate = 0.002 if steps < 1_000 else 0.0015  # a short run must hurry, a long one need not; see LOG.md
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the dataset is the whole run, one batch per row
         per_device_train_batch_size=1,
-        learning_rate=config.learning_rate,
+        learning_rate=rate,
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, round(config.warmup * steps)),

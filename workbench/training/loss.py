@@ -13,7 +13,7 @@ from transformers import GPT2Model
 from workbench.language import Vocabulary
 
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
-WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.2, "description": 0.08}
+WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08}
 ROUND = 256  # positions are filled up to a multiple: few shapes, as in ``batches.py``
 CHUNK = 2048  # positions per chunk: 2048 x 3,416 float32 logits are 28 MB
 
