@@ -18,12 +18,14 @@ import numpy as np
 import pandas as pd
 
 from workbench.catalogs import Split
+from workbench.evaluation import PairedDifference
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
 from workbench.evaluation.metrics import mean_ranks, ndcg_values
 from workbench.language.requests import held_out, phrase, read_requests
 from workbench.models import GPT2Recommender
 
 WAYS = ("history", "request", "filter", "both")
+OTHERS = {"filter": "rank by history, then filter", "request": "the request alone"}
 
 
 def draw_wishes(split: Split, *, seed: int = 0) -> pd.DataFrame:
@@ -77,13 +79,22 @@ def compare_ways(recommenders: Sequence[GPT2Recommender], split: Split, *, seed:
     """
     wishes = draw_wishes(split, seed=seed)
     values = sum(wish_ndcg(one, split, wishes) for one in recommenders) / len(recommenders)
-    for other in ("filter", "request"):
+    for other in OTHERS:
         values[f"both - {other}"] = values["both"] - values[other]
     lows, highs = percentile_interval(bootstrap_means(values.to_numpy(), seed=seed))
     figures = {
         name: {"ndcg@10": float(values[name].mean()), "low": float(low), "high": float(high)}
         for name, low, high in zip(values, lows, highs, strict=True)
     }
-    wins = all(figures[f"both - {other}"]["low"] > 0 for other in ("filter", "request"))
-    finding = "history and request together beat both" if wins else "history and request together do not beat both"
+    finding = " ".join(
+        str(described(figures[f"both - {other}"], name, n_users=len(wishes), n_runs=len(recommenders)))
+        for other, name in OTHERS.items()
+    )
     return {"ways": figures, "users": len(wishes), "seeds": len(recommenders), "finding": finding}
+
+
+def described(figures: dict[str, float], other: str, *, n_users: int, n_runs: int) -> PairedDifference:
+    """The difference between ``both`` and another way, which says of itself whether it holds."""
+    names = ("history and request in one prompt", other)
+    mean, low, high = figures["ndcg@10"], figures["low"], figures["high"]
+    return PairedDifference(mean, low, high, n_users=n_users, metric="ndcg", k=10, names=names, n_runs=(n_runs, n_runs))

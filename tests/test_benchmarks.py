@@ -186,10 +186,15 @@ class TestWishes:
                 place = listed.loc[listed["item_id"] == catalog["item_id"][wish["target"]], "rank"].tolist()
                 assert values.loc[user, way] == pytest.approx(1 / np.log2(place[0] + 1) if place else 0.0)
 
-    def test_both_must_be_ahead_of_either_to_be_called_so(self, circle: Split, recommender: GPT2Recommender) -> None:
+    def test_the_finding_says_ahead_only_where_the_interval_does(
+        self, circle: Split, recommender: GPT2Recommender
+    ) -> None:
         found = wishes.compare_ways([recommender], circle)
-        ahead = all(found["ways"][f"both - {other}"]["low"] > 0 for other in ("filter", "request"))
-        assert ("do not" in found["finding"]) == (not ahead)
+        for other, name in wishes.OTHERS.items():
+            difference = found["ways"][f"both - {other}"]
+            sure = {"ahead of": difference["low"] > 0, "behind": difference["high"] < 0}
+            told = {word for word in sure if f"{word} {name}" in found["finding"]}
+            assert told == {word for word, holds in sure.items() if holds} and name in found["finding"]
 
 
 class TestLevers:
@@ -223,6 +228,14 @@ class TestPlacebos:
             json.loads((workplace / "placebos-circle.json").read_text("utf-8"))["placebos"].keys()
             == page["placebos"].keys()
         )
+
+    def test_each_sentence_is_held_against_its_own_user_whoever_came_first(
+        self, circle: Split, recommender: GPT2Recommender
+    ) -> None:
+        events = circle.dataset.interactions
+        last_first = events.assign(position=events["position"] - 100 * events["user_id"].str[1:].astype(int))
+        split = leave_one_out(replace(circle.dataset, interactions=last_first))
+        assert prove_data.leak_row(recommender, split)["behaves"]
 
     def test_a_ranker_blind_to_order_is_caught(self, circle: Split) -> None:
         blind = Popularity().fit(circle.train, items=circle.dataset.catalog["item_id"])
