@@ -7,8 +7,9 @@
   so NDCG@10 must stay where it was, within the noise of seeds; if not, something is read off ids or row numbers.
 - *shuffled histories*: the same events in random order, at test time only, and in training too. NDCG@10 must fall, or
   the model is no better than a bag of items.
-- *random next items*: every training history is replaced by as many items drawn evenly from the catalog. The model must
-  not come out ahead of popularity; if it does, test items reach it by another way.
+- *random next items*: every training history is replaced by as many items drawn evenly from the catalog, which keeps
+  nothing but ids, since what items are about is a lawful way to be better than popularity. The model must not come out
+  ahead of it; if it does, test items reach it by another way.
 - *leaks*: ``check_leaks`` on the split, on the sentences the model is trained on and on its lists finds nothing.
 
 Results go to ``benchmarks/results/placebos-<dataset>.json``; the exit status is 1 when a placebo does not behave.
@@ -176,13 +177,14 @@ def shuffled_histories(split: Split, *, seed: int) -> dict[str, list[str]]:
 
 
 def random_split(split: Split, *, seed: int) -> Split:
-    """The split with each user's training items replaced by as many others, drawn evenly from the catalog."""
-    rng, catalog = np.random.default_rng(seed), split.dataset.catalog["item_id"].to_numpy(dtype=object)
-    train = split.train.copy()
+    """The split with each user's training items replaced by as many others, drawn evenly from a catalog of bare ids."""
+    rng, ids = np.random.default_rng(seed), split.dataset.catalog["item_id"]
+    train, items = split.train.copy(), ids.to_numpy(dtype=object)
     for rows in train.groupby("user_id", sort=False).indices.values():
-        drawn = rng.choice(catalog, size=len(rows), replace=len(rows) > len(catalog))
+        drawn = rng.choice(items, size=len(rows), replace=len(rows) > len(items))
         train.iloc[rows, train.columns.get_loc("item_id")] = drawn
-    return replace(split, train=train)
+    bare = pd.DataFrame({"item_id": ids, "title": ids})
+    return replace(split, train=train, dataset=replace(split.dataset, catalog=bare))
 
 
 def main(words: Sequence[str]) -> int:

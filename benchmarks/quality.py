@@ -204,7 +204,7 @@ def answer_requests(page: Page, split: Split, recommenders: Sequence[GPT2Recomme
 
     page.once("requests", key=key, make=precision)
     wishes = page.once("wishes", key=key, make=lambda: (compare_ways(recommenders, split), None))
-    say(f"{page.path.stem}: {wishes['finding']} (filter, request alone), {wishes['users']:,} users")
+    say(f"{page.path.stem}: {wishes['finding']}")
 
 
 def main(words: Sequence[str]) -> int:

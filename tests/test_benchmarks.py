@@ -268,10 +268,10 @@ class TestPlacebos:
         assert sum(old != new for old, new in new_ids.items()) > 100
 
     def test_shuffling_keeps_each_users_items_and_random_items_keep_only_the_lengths(self, circle: Split) -> None:
-        shuffled, random = (
-            prove_data.shuffled_split(circle, seed=0).train,
-            prove_data.random_split(circle, seed=0).train,
-        )
+        shuffled, drawn = prove_data.shuffled_split(circle, seed=0).train, prove_data.random_split(circle, seed=0)
+        random = drawn.train
+        assert (drawn.dataset.catalog["title"] == circle.dataset.catalog["item_id"]).all()
+        assert set(drawn.dataset.catalog) == {"item_id", "title"}
         sets = [table.groupby("user_id")["item_id"].agg(sorted).to_dict() for table in (circle.train, shuffled)]
         assert sets[0] == sets[1]
         assert (shuffled["item_id"] != circle.train["item_id"]).mean() > 0.5
