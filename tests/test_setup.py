@@ -16,6 +16,7 @@ import psutil
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from workbench.__main__ import COMMANDS, lines_of, read_arguments
@@ -62,6 +63,14 @@ class TestPins:
 
         installed = {requirement.name: version(requirement.name).split("+")[0] for requirement in direct_dependencies()}
         assert installed == {name: pins()[canonicalize_name(name)] for name in installed}
+
+    def test_no_installed_package_wants_a_newer_python_than_the_oldest_we_promise(self) -> None:
+        from importlib.metadata import metadata
+
+        project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        oldest = f"{project['requires-python'].removeprefix('>=')}.0"  # 3.11.0; Debian 12 has 3.11.2
+        wanted = {name: metadata(name).get("Requires-Python") or "" for name in pins()}
+        assert {name: python for name, python in wanted.items() if not SpecifierSet(python).contains(oldest)} == {}
 
 
 class TestCommands:
