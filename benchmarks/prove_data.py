@@ -50,7 +50,7 @@ def prove(
 
     Args:
         split: Leave-one-out of the dataset.
-        seeds: Of the trainings on the data as it is; the placebos use the first.
+        seeds: Of the trainings on true data and on permuted ids; the other placebos use the first.
         config: Settings of the trainings; the defaults when None.
         results: Folder of the JSON file.
         runs: Folder of the saved runs; the notebooks' when None.
@@ -71,7 +71,7 @@ def prove(
     true = [ranks_of(model(split, seed), split) for seed in seeds]
     page["as it is"] = mean_row(true)
     keep("leaks", leak_row(recommender, split))
-    keep("permuted ids", permuted_row(split, true=true, model=model))
+    keep("permuted ids", permuted_row(split, true=true, model=model, seeds=seeds))
     shuffled = shuffled_split(split, seed=0)
     disordered = shuffled_histories(split, seed=1)
     ranks = ranks_of(recommender, split, histories=disordered)
@@ -83,10 +83,12 @@ def prove(
     return page
 
 
-def permuted_row(split: Split, *, true: Sequence[HeldOutRanks], model: Callable[[Split], GPT2Recommender]) -> Row:
+def permuted_row(
+    split: Split, *, true: Sequence[HeldOutRanks], model: Callable[[Split, int], GPT2Recommender], seeds: Sequence[int]
+) -> Row:
     """NDCG@10 must not move by more than the paired interval or the spread of the seeds allows."""
     permuted, new_ids = permuted_split(split, seed=0)
-    placebo = [renamed(ranks_of(model(permuted), permuted), split, new_ids)]
+    placebo = [renamed(ranks_of(model(permuted, seed), permuted), split, new_ids) for seed in seeds]
     figures = [mean_row([ranks])["ndcg@10"] for ranks in true]
     difference = compare(placebo, list(true), split, names=("permuted ids", "ids as they are"))
     return stays(difference, spread=float(np.ptp(figures))) | {"ndcg@10": mean_row(placebo)["ndcg@10"]}
