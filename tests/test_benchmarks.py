@@ -28,7 +28,7 @@ from workbench.models import GPT2Recommender, Popularity, Transitions  # noqa: E
 from workbench.training import TrainingConfig, saved_run  # noqa: E402
 
 TINY = TrainingConfig(
-    epochs=15,
+    epochs=30,
     learning_rate=1e-2,
     layers=1,
     width=16,
@@ -216,7 +216,7 @@ class TestLevers:
 
 class TestPlacebos:
     def test_on_an_honest_model_every_placebo_behaves(self, circle: Split, workplace: Path, figures: dict) -> None:
-        page = prove_data.prove(circle, seeds=(0, 1), config=TINY, results=workplace, runs=workplace / "runs")
+        page = prove_data.prove(circle, seeds=(0, 1, 2), config=TINY, results=workplace, runs=workplace / "runs")
         assert {name: row["behaves"] for name, row in page["placebos"].items()} == {
             "leaks": True,
             "permuted ids": True,

@@ -35,12 +35,12 @@ class ListTable:
         for user, part in self.df.groupby("user_id", sort=False):
             lines += [f"user {user}"] if several else []
             lines += [f"{row['rank']:>3}  {_number(row):>9}  {row['title']}" for _, row in part.iterrows()]
-        return "\n".join([*lines, self.caption])
+        return "\n".join([*lines, self.caption]).rstrip()
 
     def _repr_html_(self) -> str:
         """Return one table per user."""
         tables = "".join(self._table(user, part) for user, part in self.df.groupby("user_id", sort=False))
-        note = f"<div style='opacity:.8;font-size:12px'>{escape(self.caption)}</div>"
+        note = f"<div style='opacity:.8;font-size:12px'>{escape(self.caption)}</div>" if self.caption else ""
         return f"<div style='{BLOCK}'>{tables}{note}</div>"
 
     def _table(self, user: str, part: pd.DataFrame) -> str:
@@ -88,7 +88,7 @@ def list_table(
         >>> list_table(rankings, catalog, caption="two films")
           1     60.7 %  Stalker (1979)
           2     36.8 %  Solaris (1972)
-        two films; 1 of 1 users.
+        two films
     """
     for what, table, needed in (
         ("rankings", rankings, ["user_id", "item_id", "rank", "score"]),
@@ -115,8 +115,8 @@ def list_table(
         table["probability"] = np.exp(rows["score"].to_numpy(dtype=float))
     else:
         table["score"] = rows["score"].to_numpy(dtype=float)
-    note = f"{caption}; " if caption else ""
-    return ListTable(df=table, caption=f"{note}{len(chosen):,} of {len(everyone):,} users.")
+    shown = f"{len(chosen):,} of {len(everyone):,} users." if len(everyone) > 1 else ""
+    return ListTable(df=table, caption="; ".join(filter(None, (caption, shown))))
 
 
 def _are_log_probabilities(rankings: pd.DataFrame) -> bool:
