@@ -44,7 +44,7 @@ def as_shown(value: Any, *, key: str) -> str:
         return MISSING
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{key} leads to a {type(value).__name__}, not to a number; name a key below it.")
-    sign = "+" if "differences." in key or " - " in key else ""
+    sign = "+" if any(mark in key for mark in ("differences.", "placebos.", " - ")) else ""
     if isinstance(value, int):
         return f"{value:{sign},}"
     ending = next((how for name, how in FORMATS.items() if key.endswith(name)), ".4f")
