@@ -27,7 +27,7 @@ def pull(split: Split, settings: Sequence[str]) -> Row:
 
     Args:
         split: Whose training part is learned, and whose validation items are ranked.
-        settings: Words like ``"dropout=0.2"`` or ``"weight.wish=0.1"``; values are read as JSON, or as text.
+        settings: Words like ``"dropout=0.2"`` or ``"weight.wish=0.1"``; values are JSON, but a precision is a word.
 
     Raises:
         KeyError: If there is no such kind of sentence.

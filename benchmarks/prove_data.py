@@ -30,7 +30,6 @@ from records import LIMIT, RESULTS, Row, machine, say, write_json
 from workbench.catalogs import Split, leave_one_out, load_dataset
 from workbench.evaluation import HeldOutRanks, PairedDifference, Ranker, check_leaks, compare, evaluate
 from workbench.models import GPT2Recommender, Popularity
-from workbench.models.ranking import in_time_order
 from workbench.training import TrainingConfig
 from workbench.training.batches import Sentences
 
@@ -116,10 +115,9 @@ def leak_row(recommender: GPT2Recommender, split: Split) -> Row:
     """It behaves when no check fires that is about the model; what fires about the data is only told."""
     sentences = Sentences(recommender, split, TrainingConfig(**recommender.record["config"]))
     items = np.array(recommender.vocabulary.spelling.items, dtype=object)
-    users = pd.unique(in_time_order(split.train)["user_id"])
     read = [
         {"user_id": user, "item_ids": items[rows].tolist()}
-        for user, rows in zip(users, sentences.histories, strict=True)
+        for user, rows in zip(sentences.users, sentences.histories, strict=True)
     ]
     rankings = recommender.rank(split.histories("test"), k=LIMIT)
     table = check_leaks(split, rankings=rankings, sentences=read)

@@ -87,13 +87,13 @@ def compare_ways(recommenders: Sequence[GPT2Recommender], split: Split, *, seed:
         for name, low, high in zip(values, lows, highs, strict=True)
     }
     finding = " ".join(
-        str(described(figures[f"both - {other}"], name, n_users=len(wishes), n_runs=len(recommenders)))
+        str(as_difference(figures[f"both - {other}"], name, n_users=len(wishes), n_runs=len(recommenders)))
         for other, name in OTHERS.items()
     )
     return {"ways": figures, "users": len(wishes), "seeds": len(recommenders), "finding": finding}
 
 
-def described(figures: dict[str, float], other: str, *, n_users: int, n_runs: int) -> PairedDifference:
+def as_difference(figures: dict[str, float], other: str, *, n_users: int, n_runs: int) -> PairedDifference:
     """The difference between ``both`` and another way, which says of itself whether it holds."""
     names = ("history and request in one prompt", other)
     mean, low, high = figures["ndcg@10"], figures["low"], figures["high"]

@@ -1,6 +1,7 @@
 """What all counting rankers share: fitting, tuning over a stated grid, and ranking in blocks of users."""
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
@@ -19,7 +20,7 @@ Scorer = Callable[[list[np.ndarray]], np.ndarray]  # coded histories -> scores (
 
 
 @dataclass(eq=False)
-class CountingRanker:
+class CountingRanker(ABC):
     """What the counting rankers share: ``fit``, ``tune`` and ``rank``. Settings are the fields of each class.
 
     Attributes:
@@ -104,9 +105,9 @@ class CountingRanker:
         rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
         return rank_in_blocks(self._score, histories, items=self._index, block_size=BLOCK, **rules)
 
+    @abstractmethod
     def _scorer(self) -> Scorer:
         """A function from coded histories to scores (n_users, n_items), under the current settings."""
-        raise NotImplementedError
 
     def _choices(self) -> dict[str, tuple]:
         """The grid, as far as the events allow it; settings that change slowly stand first."""

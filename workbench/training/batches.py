@@ -46,7 +46,7 @@ class Sentences(Dataset):
         words = recommender.vocabulary
         if not len(split.train):
             raise ValueError("the split's training table is empty; there is nothing to learn from.")
-        self.histories, self.times = _histories(split.train, items=words.spelling.items)
+        self.users, self.histories, self.times = _histories(split.train, items=words.spelling.items)
         self.windows = _windows(self.histories, config.max_history + 1)
         self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
         steps = max(LEAST_STEPS, STEPS_PER_ITEM * len(recommender.catalog))
@@ -208,14 +208,14 @@ class Sentences(Dataset):
         return self.recommender.template.request_words(self.recommender.vocabulary, self.recommender.tokenizer, request)
 
 
-def _histories(train: pd.DataFrame, *, items: tuple[str, ...]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Catalog rows and times of each user's training events, oldest first."""
+def _histories(train: pd.DataFrame, *, items: tuple[str, ...]) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
+    """Users, and the catalog rows and times of each one's training events, oldest first."""
     train = in_time_order(train)
-    users, _ = pd.factorize(train["user_id"])
-    order = np.argsort(users, kind="stable")
-    cuts = np.flatnonzero(np.diff(users[order])) + 1
+    codes, users = pd.factorize(train["user_id"])
+    order = np.argsort(codes, kind="stable")
+    cuts = np.flatnonzero(np.diff(codes[order])) + 1
     rows = pd.Index(items, dtype=object).get_indexer(train["item_id"])
-    return np.split(rows[order], cuts), np.split(time_values(train)[order], cuts)
+    return users.tolist(), np.split(rows[order], cuts), np.split(time_values(train)[order], cuts)
 
 
 def _windows(histories: list[np.ndarray], length: int) -> np.ndarray:

@@ -71,17 +71,7 @@ def fine_tune(
     if folder:
         folder = Path(folder).resolve()
         check_replaceable(folder)
-    recommender = start_recommender(
-        split.dataset.catalog,
-        base=base,
-        spelling=spelling,
-        layers=config.layers,
-        width=config.width,
-        heads=config.heads,
-        dropout=config.dropout,
-        max_history=config.max_history,
-        seed=config.seed,
-    )
+    recommender = _untrained(split, base=base, spelling=spelling, config=config)
     key = run_key(split, base=base, spelling=spelling, config=config)
     private = Path(f"{folder}.partial") if folder else Path(tempfile.mkdtemp(prefix="workbench-"))
     checkpoints = Checkpoints(private, key=key)
@@ -123,6 +113,20 @@ def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, prec
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+    )
+
+
+def _untrained(split: Split, *, base: str, spelling: str, config: TrainingConfig) -> GPT2Recommender:
+    return start_recommender(
+        split.dataset.catalog,
+        base=base,
+        spelling=spelling,
+        layers=config.layers,
+        width=config.width,
+        heads=config.heads,
+        dropout=config.dropout,
+        max_history=config.max_history,
+        seed=config.seed,
     )
 
 

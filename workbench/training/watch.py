@@ -63,8 +63,7 @@ class Watch(TrainerCallback):
         """
         if not self._histories:  # nothing to choose by: the newest
             return self.rows[-1] if self.rows else None
-        best = max((round(row["validation_ndcg@10"], 3) for row in self.rows), default=0.0)
-        return next((row for row in reversed(self.rows) if round(row["validation_ndcg@10"], 3) == best), None)
+        return max(self.rows, key=lambda row: (round(row["validation_ndcg@10"], 3), row["step"]), default=None)
 
     def resume(self, state: dict) -> None:
         """Take up the log where the checkpoint left it; a run that was killed after its last step is finished."""
