@@ -7,6 +7,7 @@ The house, room by room; a room imports only rooms above it:
 - ``workbench.language``: items and people become sentences: spelling, prompts, tokenizer
 - ``workbench.models``: everything that can rank: counting models and GPT-2
 - ``workbench.training``: sentences become weights: fine-tuning, resume
+- ``workbench.insight``: looking inside: maps, groups, attention, attribution
 - ``workbench.plots``: draws and saves; never fits anything
 
 Importing this package imports nothing heavy: ``python -m workbench`` runs on a bare Python.

@@ -4,5 +4,17 @@ from workbench.models.counting import EASE, CoOccurrence, Popularity, Transition
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.start import start_recommender
 from workbench.models.text import BM25
+from workbench.models.vectors import embed_items, embed_text, embed_users
 
-__all__ = ["BM25", "EASE", "CoOccurrence", "GPT2Recommender", "Popularity", "Transitions", "start_recommender"]
+__all__ = [
+    "BM25",
+    "EASE",
+    "CoOccurrence",
+    "GPT2Recommender",
+    "Popularity",
+    "Transitions",
+    "embed_items",
+    "embed_text",
+    "embed_users",
+    "start_recommender",
+]

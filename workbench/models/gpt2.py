@@ -7,6 +7,7 @@ item rows only, so nothing outside the catalog can come out.
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -116,34 +117,49 @@ class GPT2Recommender:
         """Log-probability of every item after each prompt, at most 0; shape (n_users, n_items), catalog order."""
         return np.concatenate([scores for _, scores in self._blocks(as_histories(histories), request)])
 
+    def states(self, histories: Histories, *, request: str | Mapping[str, str] | None = None) -> np.ndarray:
+        """Hidden state where the recommendation would stand, one per history; float32, shape (n_users, d_model)."""
+        blocks = [states.cpu().numpy() for _, states in self._states(as_histories(histories), request)]
+        return np.concatenate(blocks)
+
     def _blocks(
         self, histories: Mapping[str, Sequence[str]], request: str | Mapping[str, str] | None
     ) -> Iterator[tuple[range, np.ndarray]]:
-        """Scores of one block of users at a time; no users at all are one empty block."""
+        """Float32 log-probabilities of all items for one block of users at a time, each (n_users, n_items)."""
+        for block, states in self._states(histories, request):
+            with self.at_rest():
+                logits = states @ self.item_rows().T
+                scores = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+            yield block, scores
+
+    def _states(
+        self, histories: Mapping[str, Sequence[str]], request: str | Mapping[str, str] | None
+    ) -> Iterator[tuple[range, torch.Tensor]]:
+        """Hidden states of one block of users at a time; no users at all are one empty block."""
         rows = item_codes(histories, items=pd.Index(self.vocabulary.spelling.items, dtype=object))
         wishes = [request.get(user) if isinstance(request, Mapping) else request for user in histories]
         for first in range(0, max(len(rows), 1), BLOCK):
             block = range(first, min(first + BLOCK, len(rows)))
             prompts = [self.prompt(rows[i].tolist(), request=wishes[i]) for i in block]
-            with self.lock:
-                scores = self._score(prompts)
-            yield block, scores  # outside the lock: whoever stops reading here must not keep it
+            with self.at_rest():
+                states = self.hidden_states(prompts)
+            yield block, states  # outside the lock: whoever stops reading here must not keep it
 
     def prompt(self, rows: list[int], *, request: str | None = None) -> list[int]:
         """Ids of the words the model reads for a history of catalog rows and a request."""
         return self.template.encode(self.vocabulary, self.tokenizer, history=rows, request=request)
 
-    @torch.inference_mode()
-    def _score(self, prompts: list[list[int]]) -> np.ndarray:
-        """Float32 log-probabilities of the items after each prompt, (n_prompts, n_items)."""
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with torch.autocast(self.device.type, enabled=False):
-                logits = self.hidden_states(prompts) @ self.item_rows().T
-                return torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
-        finally:
-            self.model.train(was_training)
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Nobody else at the model, no dropout, no autocast, no gradients: how it is read."""
+        with self.lock:
+            was_training = self.model.training
+            self.model.eval()
+            try:
+                with torch.autocast(self.device.type, enabled=False), torch.inference_mode():
+                    yield
+            finally:
+                self.model.train(was_training)
 
     def hidden_states(self, prompts: list[list[int]]) -> torch.Tensor:
         """Hidden state at the last word of each prompt, (n_prompts, d_model)."""
