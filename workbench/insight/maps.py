@@ -1,14 +1,31 @@
 """A map: users and items as points in the plane, near each other where their vectors are.
 
-UMAP (McInnes, Healy & Melville 2018) keeps neighbourhoods, not distances; how far a map can be believed is measured
-with it and said beside it. A fitted map is kept on disk under a key of everything that decides it.
+UMAP (McInnes, Healy & Melville 2018, arXiv:1802.03426) keeps neighbourhoods, not distances; how far a picture can be
+believed is measured with it and said beside it. A map is kept on disk under a hash of everything that decides it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from pyarrow import ArrowInvalid
+from sklearn.decomposition import PCA
+
+from workbench.insight.alignment import check_finite
+from workbench.insight.trust import map_quality
+from workbench.training.runs import runs_folder
+
+MAPPING = 1  # raise it when the same vectors and settings would give another picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +36,12 @@ class EmbeddingMap:
         table: Index (``kind``, ``id``), columns ``x`` and ``y``; kind is "item", "user" or "request".
         vectors: The vectors the map was fitted on, same index, float32; nearest means largest cosine here.
         method: "umap" or "pca".
-        settings: What decided the picture: seed, neighbours, minimal distance.
-        quality: ``trust`` (trustworthiness, 0 to 1), ``overlap`` (share of the nearest neighbours in ``vectors`` that
-            are nearest in the plane too, 0 to 1), ``mixing`` (0: users and items apart, 1: mixed as by chance), and on
-            how many points each was measured.
+        settings: What decided the picture besides the vectors: seed, neighbours, minimal distance.
+        quality: See ``map_quality``: trust, overlap, mixing, and on how many points they were measured.
         key: Hash of vectors and settings, under which the map is kept.
         cached: Whether it was read from disk.
         seconds: What fitting took, when it was fitted.
+        fitted: The UMAP or PCA object that places new points; None when the map was read from disk.
     """
 
     table: pd.DataFrame
@@ -36,3 +52,180 @@ class EmbeddingMap:
     key: str
     cached: bool
     seconds: float
+    fitted: Any = field(default=None, repr=False)
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The points as a plain table, for saving."""
+        return self.table
+
+    def __repr__(self) -> str:
+        """Return what is on the map and how far it can be believed."""
+        kinds = self.table.index.get_level_values("kind").value_counts(sort=False)
+        points = ", ".join(f"{count:,} {kind}s" for kind, count in kinds.items())
+        came = "read from the cache" if self.cached else f"fitted in {self.seconds:.1f} s"
+        found = ", ".join(f"{name} {value:.2f}" for name, value in self.quality.items() if name != "points")
+        return f"EmbeddingMap({self.method}: {points}; {found}; {came}; seed {self.settings['seed']})"
+
+
+def fit_map(
+    vectors: pd.DataFrame,
+    *,
+    method: Literal["umap", "pca"] = "umap",
+    neighbours: int = 15,
+    min_distance: float = 0.1,
+    seed: int = 0,
+    folder: str | Path | None = None,
+) -> EmbeddingMap:
+    """Put vectors on a map: nearest by cosine, near in the plane.
+
+    The same vectors and settings give the same map, on the same machine with the same versions; a map fitted before is
+    read from disk. UMAP with a seed works on one core; the first call in a process also compiles it (about 10 s).
+
+    Args:
+        vectors: Embeddings table; for several kinds on one map, what ``align_kinds`` returns.
+        method: "umap", or "pca" for an instant preview (and for fewer than four points).
+        neighbours: Neighbours each point is drawn to; lowered when there are fewer points.
+        min_distance: How close points may come, 0 to 1.
+        seed: For UMAP's start and sampling.
+        folder: Where maps are kept; ``maps`` inside ``runs_folder()`` when None.
+
+    Raises:
+        ValueError: If there are fewer than two vectors, one is not finite, all are equal, or a name is unknown.
+
+    Example:
+        >>> index = pd.MultiIndex.from_product([["item"], list("abcd")], names=["kind", "id"])
+        >>> corners = pd.DataFrame([[0.0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]], index=index)
+        >>> fit_map(corners, method="pca").table.shape
+        (4, 2)
+    """
+    settings = {"seed": seed, "neighbours": min(neighbours, len(vectors) - 1), "min_distance": min_distance}
+    check_vectors(vectors, method=method)
+    key = map_key(vectors, method=method, settings=settings)
+    path = Path(folder or runs_folder() / "maps") / f"{key[:16]}.parquet"
+    if (kept := _read(path, key=key)) is not None:
+        table, facts = kept
+        return EmbeddingMap(
+            table=table, vectors=vectors, method=method, settings=settings, key=key, cached=True, **facts
+        )
+    began = time.monotonic()
+    fitted, places = _fit(vectors, method=method, settings=settings)
+    seconds = time.monotonic() - began
+    table = pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
+    facts = {"quality": map_quality(table, vectors, seed=seed), "seconds": seconds}
+    _write(path, table, key=key, facts=facts)
+    return EmbeddingMap(
+        table=table, vectors=vectors, method=method, settings=settings, key=key, cached=False, fitted=fitted, **facts
+    )
+
+
+def place(embedding_map: EmbeddingMap, vectors: pd.DataFrame) -> pd.DataFrame:
+    """Where new vectors lie on a map that stays as it is: a table like ``embedding_map.table``.
+
+    UMAP's own ``transform``. A map read from disk is fitted again first, which takes as long as it took then.
+
+    Raises:
+        ValueError: If a vector is not finite, or has other dimensions than the map's.
+    """
+    check_finite(vectors)
+    if vectors.shape[1] != embedding_map.vectors.shape[1]:
+        raise ValueError(
+            f"the new vectors have {vectors.shape[1]} dimensions, the map's {embedding_map.vectors.shape[1]}. "
+            "Embed and align them with the recommender the map came from."
+        )
+    fitted = embedding_map.fitted
+    if fitted is None:
+        fitted, _ = _fit(embedding_map.vectors, method=embedding_map.method, settings=embedding_map.settings)
+    with _without_the_warning():
+        places = fitted.transform(unit_rows(vectors.to_numpy(dtype=np.float32)))
+    return pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
+
+
+def check_vectors(vectors: pd.DataFrame, *, method: str) -> None:
+    """Refuse what no map can be made of; each message says what to do."""
+    if method not in ("umap", "pca"):
+        raise ValueError(f"method {method!r} is not known; choose 'umap' or 'pca'.")
+    if len(vectors) < 2:
+        raise ValueError(f"a map needs two points or more; there are {len(vectors)} vectors.")
+    check_finite(vectors)
+    values = vectors.to_numpy()
+    if not values.any(axis=1).all():
+        kind, name = vectors.index[(~values.any(axis=1)).argmax()]
+        raise ValueError(f"the vector of {kind} {name!r} is all zeros and has no direction; leave it out.")
+    if np.ptp(values, axis=0).max() <= 1e-6 * np.abs(values).max():
+        raise ValueError(
+            f"all {len(vectors)} vectors are equal: there is nothing to show. Has the recommender learned?"
+        )
+
+
+def map_key(vectors: pd.DataFrame, *, method: str, settings: Mapping[str, Any]) -> str:
+    """Hexadecimal hash of the vectors, whose they are, and everything that decides the picture; 64 characters."""
+    library = version("umap-learn" if method == "umap" else "scikit-learn")
+    digest = hashlib.sha256(json.dumps([MAPPING, method, library, dict(settings)], sort_keys=True).encode())
+    digest.update(json.dumps(vectors.index.tolist()).encode())
+    digest.update(np.ascontiguousarray(vectors.to_numpy(dtype=np.float32)).tobytes())
+    return digest.hexdigest()
+
+
+def _fit(vectors: pd.DataFrame, *, method: str, settings: Mapping[str, Any]) -> tuple[Any, np.ndarray]:
+    """The fitted object and the places of its own points, (n, 2)."""
+    values = unit_rows(vectors.to_numpy(dtype=np.float32))
+    if method == "pca" or len(values) < 4:  # UMAP needs more points than dimensions
+        fitted = PCA(n_components=min(2, *values.shape), random_state=settings["seed"])
+        places = fitted.fit_transform(values)
+        return fitted, np.pad(places, [(0, 0), (0, 2 - places.shape[1])])
+    with _without_the_warning():
+        fitted = new_umap(neighbours=settings["neighbours"], seed=settings["seed"], min_dist=settings["min_distance"])
+        return fitted, fitted.fit_transform(values)
+
+
+def new_umap(*, neighbours: int, seed: int, min_dist: float, dimensions: int = 2) -> Any:
+    """A UMAP that compares by cosine and gives the same answer twice."""
+    import umap  # half a minute the first time on a machine, seconds later
+
+    return umap.UMAP(
+        metric="cosine",
+        n_components=dimensions,
+        n_neighbors=neighbours,
+        min_dist=min_dist,
+        random_state=seed,
+        n_jobs=1,  # what a seed means to UMAP; when it is said here, UMAP does not warn
+    )
+
+
+def unit_rows(values: np.ndarray) -> np.ndarray:
+    """Rows of length 1."""
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+@contextmanager
+def _without_the_warning() -> Iterator[None]:
+    """UMAP says of small or seeded data what the docstring of ``fit_map`` says already."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="umap")
+        yield
+
+
+def _read(path: Path, *, key: str) -> dict[str, Any] | None:
+    """The kept table of this key and what was measured on it, or None; a damaged file is as good as none."""
+    try:
+        table = pd.read_parquet(path)
+    except (FileNotFoundError, ArrowInvalid):
+        return None
+    if table.attrs.pop("key", None) != key:
+        return None
+    facts, table.attrs = table.attrs, {}
+    return {"table": table, **facts}
+
+
+def _write(path: Path, table: pd.DataFrame, *, key: str, facts: Mapping[str, Any]) -> None:
+    """Keep a map as one Parquet file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = table.copy()
+    kept.attrs = {"key": key, **facts}
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        kept.to_parquet(draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""Groups of users or of items, found in their vectors, and how well they agree with a known grouping.
+
+Found as in BERTopic (Grootendorst 2022, arXiv:2203.05794): UMAP to five dimensions, where density means something, then
+HDBSCAN (Campello, Moulavi & Sander 2013), which decides by itself how many groups there are and who is in none. Then
+one step in the vectors themselves: whoever is in a group moves to the group whose centre is nearest, as in k-means.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import HDBSCAN
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
+from workbench.evaluation.intervals import percentile_interval
+from workbench.insight.maps import check_vectors, new_umap, unit_rows
+
+DIMENSIONS, NEIGHBOURS = 5, 30
+NONE = -1  # the group of whoever is in no group
+REPEATS = 500
+SCORES = {"rand": adjusted_rand_score, "information": adjusted_mutual_info_score}
+
+
+def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int = 0) -> pd.DataFrame:
+    """Groups of points whose vectors lie close together; one kind at a time.
+
+    Args:
+        vectors: Embeddings table of items or of users; what counts is the direction from their mean.
+        smallest: Fewest members of a group; a fiftieth of all, at least 5, when None.
+        seed: For UMAP.
+
+    Returns:
+        Index (``kind``, ``id``); ``group``: 0 for the largest, -1 for none; ``closeness``: cosine to the group's
+        centre, -1 to 1, missing for none.
+
+    Raises:
+        ValueError: If there are several kinds, fewer than 10 vectors, or vectors no map can be made of.
+    """
+    kinds = vectors.index.get_level_values("kind").unique().tolist()
+    if len(kinds) != 1 or len(vectors) < 10:
+        raise ValueError(
+            f"groups need 10 vectors or more of one kind; there are {len(vectors)} of {kinds}. "
+            "Find the groups of users and of items one after the other: vectors.loc[['user']]."
+        )
+    check_vectors(vectors, method="umap")
+    centred = unit_rows(vectors.to_numpy(dtype=np.float32) - vectors.to_numpy(dtype=np.float32).mean(0))
+    reducer = new_umap(neighbours=min(NEIGHBOURS, len(vectors) - 1), seed=seed, min_dist=0.0, dimensions=DIMENSIONS)
+    low = reducer.fit_transform(centred)
+    search = HDBSCAN(min_cluster_size=smallest or max(5, len(vectors) // 50), min_samples=min(10, len(vectors) // 4))
+    groups = _settle(centred, search.fit_predict(low.astype(np.float64)))
+    result = pd.DataFrame({"group": groups, "closeness": np.nan}, index=vectors.index)
+    for group in range(groups.max() + 1):
+        members = groups == group
+        centre = unit_rows(centred[members].mean(0, keepdims=True))[0]
+        result.loc[members, "closeness"] = centred[members] @ centre
+    return result
+
+
+def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None = None, seed: int = 0) -> pd.DataFrame:
+    """How well groups agree with a known grouping: 0 as by chance, 1 the same; those in no group count as one group.
+
+    Args:
+        groups: Found group per user, -1 for none.
+        truth: Known group per user, same index.
+        floor: Another grouping of the same users; adds the row of the difference to it.
+        seed: For the bootstrap over users, 500 resamples, 95 % intervals.
+
+    Returns:
+        Rows "rand" (adjusted Rand index; Hubert & Arabie 1985) and "information" (adjusted mutual information; Vinh,
+        Epps & Bailey 2010), with ``value``, ``low``, ``high`` and, with a floor, ``floor``, ``difference``,
+        ``difference_low`` and ``difference_high``, user by user on the same resamples.
+
+    Example:
+        >>> truth = pd.Series([0, 0, 0, 1, 1, 1])
+        >>> agree_with(1 - truth, truth)["value"].tolist()
+        [1.0, 1.0]
+    """
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(len(truth), size=(REPEATS, len(truth)))
+    known, rows = pd.factorize(truth)[0], {}
+    found = {"value": groups.to_numpy()} | ({} if floor is None else {"floor": floor.to_numpy()})
+    for name, score in SCORES.items():
+        row, samples = {}, {}
+        for column, labels in found.items():
+            row[column] = float(score(known, labels))
+            samples[column] = np.array([score(known[draw], labels[draw]) for draw in draws])
+        row["low"], row["high"] = map(float, percentile_interval(samples["value"]))
+        if floor is not None:
+            row["difference"] = row["value"] - row["floor"]
+            ends = percentile_interval(samples["value"] - samples["floor"])
+            row["difference_low"], row["difference_high"] = map(float, ends)
+        rows[name] = row
+    return pd.DataFrame(rows).T
+
+
+def _settle(centred: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Move members to the nearest centre and number the groups by size; -1 stays -1."""
+    if groups.max() < 0:
+        return groups
+    centres = unit_rows(np.stack([centred[groups == group].mean(0) for group in range(groups.max() + 1)]))
+    settled = np.where(groups < 0, NONE, (centred @ centres.T).argmax(1))
+    by_size = pd.Series(settled[settled >= 0]).value_counts(sort=True)
+    number = {group: place for place, group in enumerate(by_size.index)} | {NONE: NONE}
+    return np.array([number[group] for group in settled])
