@@ -45,9 +45,11 @@ def align_kinds(vectors: pd.DataFrame) -> pd.DataFrame:
     directions = torch.nn.functional.normalize(rows - rows.mean(0), dim=1)
     aligned = np.empty(values.shape, dtype=np.float32)
     aligned[is_item] = directions.numpy()
-    for places, block in zip(torch.arange(len(states)).split(BLOCK), states.split(BLOCK), strict=True):
-        found = nearest_directions(torch.softmax(block @ rows.T, dim=1), directions)
-        aligned[np.flatnonzero(~is_item)[places.numpy()]] = torch.nn.functional.normalize(found, dim=1).numpy()
+    places = np.flatnonzero(~is_item)
+    for first in range(0, len(places), BLOCK):
+        some = slice(first, first + BLOCK)
+        found = nearest_directions(torch.softmax(states[some] @ rows.T, dim=1), directions)
+        aligned[places[some]] = torch.nn.functional.normalize(found, dim=1).numpy()
     return pd.DataFrame(aligned, index=vectors.index, columns=vectors.columns)
 
 

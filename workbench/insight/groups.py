@@ -1,8 +1,9 @@
 """Groups of users or of items, found in their vectors, and how well they agree with a known grouping.
 
 Found as in BERTopic (Grootendorst 2022, arXiv:2203.05794): UMAP to five dimensions, where density means something, then
-HDBSCAN (Campello, Moulavi & Sander 2013), which decides by itself how many groups there are and who is in none. Then
-one step in the vectors themselves: whoever is in a group moves to the group whose centre is nearest, as in k-means.
+HDBSCAN (Campello, Moulavi & Sander 2013), which decides by itself how many groups there are and who is in none. Then,
+in the vectors themselves, whoever is in a group moves to the one whose centre is nearest, until nobody moves: k-means
+that begins at HDBSCAN's groups.
 """
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from workbench.evaluation.intervals import percentile_interval
 from workbench.insight.maps import check_vectors, new_umap, unit_rows
 
-DIMENSIONS, NEIGHBOURS = 5, 30
+DIMENSIONS, NEIGHBOURS, CORE = 5, 15, 5
 NONE = -1  # the group of whoever is in no group
+MOST_ROUNDS = 100
 REPEATS = 500
 SCORES = {"rand": adjusted_rand_score, "information": adjusted_mutual_info_score}
 
@@ -44,7 +46,9 @@ def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int
     centred = unit_rows(vectors.to_numpy(dtype=np.float32) - vectors.to_numpy(dtype=np.float32).mean(0))
     reducer = new_umap(neighbours=min(NEIGHBOURS, len(vectors) - 1), seed=seed, min_dist=0.0, dimensions=DIMENSIONS)
     low = reducer.fit_transform(centred)
-    search = HDBSCAN(min_cluster_size=smallest or max(5, len(vectors) // 50), min_samples=min(10, len(vectors) // 4))
+    search = HDBSCAN(
+        min_cluster_size=smallest or max(5, len(vectors) // 50), min_samples=min(CORE, len(vectors) // 4), copy=False
+    )
     groups = _settle(centred, search.fit_predict(low.astype(np.float64)))
     result = pd.DataFrame({"group": groups, "closeness": np.nan}, index=vectors.index)
     for group in range(groups.max() + 1):
@@ -92,11 +96,15 @@ def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None =
 
 
 def _settle(centred: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Move members to the nearest centre and number the groups by size; -1 stays -1."""
-    if groups.max() < 0:
-        return groups
-    centres = unit_rows(np.stack([centred[groups == group].mean(0) for group in range(groups.max() + 1)]))
-    settled = np.where(groups < 0, NONE, (centred @ centres.T).argmax(1))
-    by_size = pd.Series(settled[settled >= 0]).value_counts(sort=True)
-    number = {group: place for place, group in enumerate(by_size.index)} | {NONE: NONE}
-    return np.array([number[group] for group in settled])
+    """Move members to the nearest centre until nobody moves, and number the groups by size; -1 stays -1."""
+    members = groups >= 0
+    for _ in range(MOST_ROUNDS if members.any() else 0):
+        names, places = np.unique(groups[members], return_inverse=True)
+        centres = unit_rows(np.stack([centred[members][places == place].mean(0) for place in range(len(names))]))
+        moved = names[(centred[members] @ centres.T).argmax(1)]
+        if (moved == groups[members]).all():
+            break
+        groups[members] = moved
+    by_size = pd.Series(groups[members]).value_counts().index
+    number = {group: place for place, group in enumerate(by_size)} | {NONE: NONE}
+    return np.array([number[group] for group in groups])

@@ -4,7 +4,7 @@ from workbench.models.counting import EASE, CoOccurrence, Popularity, Transition
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.start import start_recommender
 from workbench.models.text import BM25
-from workbench.models.vectors import embed_items, embed_text, embed_users
+from workbench.models.vectors import embed_items, embed_profiles, embed_text, embed_users
 
 __all__ = [
     "BM25",
@@ -14,6 +14,7 @@ __all__ = [
     "Popularity",
     "Transitions",
     "embed_items",
+    "embed_profiles",
     "embed_text",
     "embed_users",
     "start_recommender",

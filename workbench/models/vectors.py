@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.ranking import Histories, as_histories
+from workbench.models.ranking import Histories, as_histories, item_codes
 
 
 def embed_items(recommender: GPT2Recommender) -> pd.DataFrame:
@@ -69,6 +69,27 @@ def embed_text(recommender: GPT2Recommender, requests: str | Sequence[str]) -> p
     numbered = {str(place): request for place, request in enumerate(requests)}
     states = recommender.states(dict.fromkeys(numbered, []), request=numbered)
     return vector_table(states, kind="request", ids=requests)
+
+
+def embed_profiles(items: pd.DataFrame, histories: Histories) -> pd.DataFrame:
+    """Vectors of users as the mean of the items they met: who somebody is, where ``embed_users`` says what comes next.
+
+    Args:
+        items: Vectors of the items; their directions count, not their lengths.
+        histories: ``{user_id: [item_id, ...]}`` or an interactions table. Users with an empty history are left out.
+
+    Returns:
+        Embeddings table, index (``kind``, ``id``), shape (n_users, d_model).
+
+    Raises:
+        ValueError: If a history names an item that has no vector.
+    """
+    histories = {user: history for user, history in as_histories(histories).items() if history}
+    rows = item_codes(histories, items=pd.Index(items.index.get_level_values("id"), dtype=object))
+    directions = items.to_numpy(dtype=np.float32)
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    means = np.array([directions[row].mean(axis=0) for row in rows]).reshape(-1, items.shape[1])
+    return vector_table(means, kind="user", ids=list(histories))
 
 
 def vector_table(vectors: np.ndarray, *, kind: str, ids: Sequence[str]) -> pd.DataFrame:
