@@ -8,9 +8,15 @@ over the items, ``softmax(z . items)``, comes nearest to the model's own in Kull
 small convex problem per user (multinomial logistic regression with ridge); the model is not trained further.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import torch
+
+from workbench.models import GPT2Recommender, embed_items, embed_users
+from workbench.models.ranking import Histories, as_histories, top_k
 
 BLOCK = 1000  # users solved at once: memory stays at block x items
 RIDGE = 3e-3  # more pulls users towards the items they would like, less keeps more of the ranking
@@ -33,8 +39,8 @@ def align_kinds(vectors: pd.DataFrame) -> pd.DataFrame:
     Example:
         >>> index = pd.MultiIndex.from_tuples([("item", "a"), ("item", "b"), ("user", "ann")], names=["kind", "id"])
         >>> vectors = pd.DataFrame([[2.0, 0.0], [0.0, 2.0], [9.0, 1.0]], index=index)
-        >>> align_kinds(vectors).loc[("user", "ann")].round(2).tolist()  # towards a, whose word is the likelier
-        [0.71, -0.71]
+        >>> (align_kinds(vectors) > 0).loc[("user", "ann")].tolist()  # towards a, whose word is the likelier
+        [True, False]
     """
     check_finite(vectors)
     is_item = vectors.index.get_level_values("kind") == "item"
@@ -51,6 +57,47 @@ def align_kinds(vectors: pd.DataFrame) -> pd.DataFrame:
         found = nearest_directions(torch.softmax(states[some] @ rows.T, dim=1), directions)
         aligned[places[some]] = torch.nn.functional.normalize(found, dim=1).numpy()
     return pd.DataFrame(aligned, index=vectors.index, columns=vectors.columns)
+
+
+@dataclass(frozen=True)
+class NearestItems:
+    """Ranks items by cosine to the user on the aligned vectors: what a map's neighbourhoods know of the ranking.
+
+    ``compare(recommender, NearestItems(recommender), split)`` says what aligning the kinds has cost.
+    """
+
+    recommender: GPT2Recommender
+
+    @property
+    def start(self) -> str:
+        """Where the recommender's weights began."""
+        return self.recommender.start
+
+    def rank(
+        self,
+        histories: Histories,
+        *,
+        k: int = 10,
+        exclude_seen: bool = True,
+        candidates: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The k nearest items to every user; ``score`` is the cosine, -1 to 1.
+
+        Raises:
+            ValueError: If an item of a history or of ``candidates`` is unknown.
+        """
+        histories = as_histories(histories)
+        users = embed_users(self.recommender, histories)
+        aligned = align_kinds(pd.concat([embed_items(self.recommender), users]))
+        items = aligned.loc["item"]
+        return top_k(
+            aligned.to_numpy()[len(items) :] @ items.to_numpy().T,
+            users=list(histories),
+            items=items.index,
+            seen=list(histories.values()) if exclude_seen else None,
+            k=k,
+            candidates=candidates,
+        )
 
 
 def nearest_directions(wanted: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:

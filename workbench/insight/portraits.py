@@ -1,7 +1,7 @@
 """One row per user and one per item, in words: tables to filter, join and export.
 
-What the literature calls user portraits and an item knowledge base; here they are plain tables made from the catalog, the
-histories and the groups, and nothing in them was written by a model.
+What the literature calls user portraits and an item knowledge base; here they are plain tables made from the catalog,
+the histories and the groups, and nothing in them was written by a model.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def portray_users(
     Returns:
         One row per user: ``user_id``, ``group`` (its name), ``closeness`` (cosine to the group's centre, missing for
         those in no group), ``interactions``, ``genres`` (the three met most above the average), ``decade`` (the usual
-        one), ``latest`` (title of the item met last), and the users' own attributes. What the catalog lacks is left out.
+        one), ``latest`` (title of the item met last), and the users' own attributes; what the catalog lacks, is not.
     """
     met = as_histories(dataset.interactions if histories is None else histories)
     users = groups.index.get_level_values("id")
