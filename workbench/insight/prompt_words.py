@@ -4,7 +4,6 @@ A unit may take several words of the vocabulary: an item under a spelling of sev
 under byte-level pieces, of which even a single Chinese character may need three.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +17,6 @@ from workbench.models.ranking import as_histories, item_codes
 
 CUT = "\ufffd"  # what a decoder writes for a character of which bytes are missing
 LONGEST = 4  # bytes of a character, and so pieces it can be cut into
-CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 def read_prompt(
@@ -68,27 +66,25 @@ def read_prompt(
 def request_words(tokenizer: Tokenizer, pieces: Sequence[int]) -> list[tuple[str, int]]:
     """Readable words of a request, and how many pieces each takes; a Chinese character is a word of its own.
 
-    A word begins at a space, and before and behind each Chinese character. A character that the length limit of the
-    prompt has cut stays a replacement mark.
+    A character that the length limit of the prompt has cut stays a replacement mark.
 
     Example:
         >>> from workbench.language import train_tokenizer
         >>> from workbench.language.tokenizer import encode
         >>> tokenizer = train_tokenizer(["a"], vocab_size=256)  # every byte is a piece
-        >>> request_words(tokenizer, encode(tokenizer, "sad 科幻"))
-        [('sad', 4), ('科', 4), ('幻', 3)]
+        >>> request_words(tokenizer, encode(tokenizer, "sad, 科幻"))
+        [('sad', 4), (',', 1), ('科', 4), ('幻', 3)]
     """
     words: list[list[int]] = []
     text = ""  # of the last word so far
     for character in _characters(tokenizer, pieces):
         more = tokenizer.decode(character)
-        bound = more.startswith(" ") or CHINESE.search(more) or CHINESE.search(text)
-        if not words or (bound and text.strip()):
+        if not words or not (text.isspace() or _continues(text[-1], more[0])):
             words.append([])
             text = ""
         words[-1] += character
         text += more
-    return [(tokenizer.decode(word).strip(), len(word)) for word in words]
+    return [(tokenizer.decode(word).strip() or "(space)", len(word)) for word in words]
 
 
 def _characters(tokenizer: Tokenizer, pieces: Sequence[int]) -> list[list[int]]:
@@ -100,3 +96,8 @@ def _characters(tokenizer: Tokenizer, pieces: Sequence[int]) -> list[list[int]]:
         else:
             groups.append([piece])
     return groups
+
+
+def _continues(before: str, after: str) -> bool:
+    """Whether two neighbouring characters belong to one word."""
+    return before.isalnum() and after.isalnum() and not any("\u3400" <= one <= "\u9fff" for one in (before, after))
