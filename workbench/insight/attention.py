@@ -52,9 +52,9 @@ class AttentionMap:
 
     @property
     def units(self) -> pd.DataFrame:
-        """One row per unit of the prompt: ``unit``, ``kind``, ``item_id``, ``label``."""
+        """One row per unit: ``unit``, ``position`` of its first word, ``kind``, ``item_id``, ``label``."""
         firsts = self.words[self.words["part"] == 1]
-        return firsts[["unit", "kind", "item_id", "label"]].reset_index(drop=True)
+        return firsts[["unit", "position", "kind", "item_id", "label"]].reset_index(drop=True)
 
     @property
     def n_read(self) -> int:
@@ -97,10 +97,10 @@ class AttentionMap:
         chosen = chosen[:, slice(None) if head is None else [head]]
         return group(chosen.mean(axis=(0, 1)), units=self.words["unit"])
 
-    def history_weights(
+    def looked_at(
         self, *, layer: int | None = None, head: int | None = None, rollout: bool = False, unit: int | None = None
     ) -> pd.DataFrame:
-        """How much one place of the prompt looked at each item of the history.
+        """How much one place of the prompt looked at each unit.
 
         Args:
             layer: As for ``matrix``, like ``head`` and ``rollout``.
@@ -109,8 +109,7 @@ class AttentionMap:
             unit: The unit that reads; None for the last one, where the recommendation is read off.
 
         Returns:
-            One row per item read, oldest first: ``unit``, ``item_id``, ``label``, ``attention`` (0 to 1). The rest, up
-            to a sum of one, went to control words and the request.
+            ``units`` with ``attention`` (0 to 1, sums to one).
 
         Raises:
             ValueError: If there is no such layer, head or unit.
@@ -118,7 +117,13 @@ class AttentionMap:
         units, weights = self.units, self.matrix(layer=layer, head=head, rollout=rollout)
         if unit is not None and not 0 <= unit < len(units):
             raise ValueError(f"unit is {unit}; this prompt has units 0 to {len(units) - 1}.")
-        table = units.assign(attention=weights[-1 if unit is None else unit])
+        return units.assign(attention=weights[-1 if unit is None else unit])
+
+    def history_weights(
+        self, *, layer: int | None = None, head: int | None = None, rollout: bool = False, unit: int | None = None
+    ) -> pd.DataFrame:
+        """The items among ``looked_at``, oldest first; the rest of the sum of one went to control words and request."""
+        table = self.looked_at(layer=layer, head=head, rollout=rollout, unit=unit)
         return table[table["kind"] == "item"].drop(columns="kind").reset_index(drop=True)
 
 
