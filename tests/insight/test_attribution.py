@@ -13,9 +13,7 @@ import torch
 from workbench.insight import attribute
 from workbench.insight.attribution import METHODS
 from workbench.insight.question import ask, score_masked
-from workbench.insight.words import group_pieces, read_words
-from workbench.language import train_tokenizer
-from workbench.language.tokenizer import encode
+from workbench.insight.words import read_words
 from workbench.models import GPT2Recommender, start_recommender
 
 IDS = [f"{row:03d}" for row in range(12)]
@@ -240,7 +238,7 @@ class TestEveryMethod:
         listed = tiny.rank({"u": IDS[:2]}, k=12, request="red").set_index("item_id")
         assert attribution.rank == listed["rank"]["009"]
         assert attribution.probability == pytest.approx(np.exp(listed["score"]["009"]), rel=1e-5)
-        assert (attribution.item, attribution.title, attribution.method) == ("009", "Film 9 (2009)", method)
+        assert (attribution.item_id, attribution.title, attribution.method) == ("009", "Film 9 (2009)", method)
 
     def test_one_word_is_enough(self, tiny, method):
         assert len(attribute(tiny, ["001"], "009", method=method).df) == 1
@@ -339,15 +337,3 @@ class TestWords:
         control = {tiny.vocabulary.control(name) for name in ("history", "request", "recommend")}
         assert words.ids(range(len(words.df))) == [word for word in words.prompt if word not in control]
         assert words.df["position"].tolist() == [place.start for place in words.places]
-
-    def test_pieces_of_one_word_stay_together(self):
-        tokenizer = train_tokenizer(["slow"], vocab_size=256)  # nothing but bytes
-        text = "don't stop, 慢片 90s café 🎬"
-        words = group_pieces(tokenizer, encode(tokenizer, text))
-        assert [word for word, _ in words] == ["don", "'", "t", "stop", ",", "慢", "片", "90s", "café", "🎬"]
-        assert [piece for _, pieces in words for piece in pieces] == encode(tokenizer, text)
-
-    def test_a_character_cut_in_half_is_still_a_word(self):
-        tokenizer = train_tokenizer(["slow"], vocab_size=256)
-        half = encode(tokenizer, "a 🎬")[:-2]
-        assert [piece for _, pieces in group_pieces(tokenizer, half) for piece in pieces] == half

@@ -31,7 +31,7 @@ class Attribution:
             text), ``effect`` (change of the item's log-odds because the word is there; above 0 it helps), ``ranks``
             (places the item stands higher because the word is there; missing unless the method is "occlusion" or
             "masking"), ``low`` and ``high`` (95 % interval of the effect; missing where nothing is sampled).
-        item: Id of the item.
+        item_id: The item.
         title: Its title with its year.
         probability: Of the item after the whole prompt among all items of the catalog, 0 to 1, as in ``rank``.
         rank: Its place after the whole prompt, 1 is best, among the items that are not in the history.
@@ -41,7 +41,7 @@ class Attribution:
     """
 
     df: pd.DataFrame
-    item: str
+    item_id: str
     title: str
     probability: float
     rank: int

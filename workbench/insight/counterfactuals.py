@@ -19,7 +19,7 @@ class Counterfactual:
     Attributes:
         df: The items to remove, the one that does most first: ``position`` in the prompt, ``item_id``, ``label``, and
             ``rank``, the place of the explained item once this and the rows above are removed. Empty if none was found.
-        item: Id of the item.
+        item_id: The item.
         title: Its title with its year.
         rank: Its place after the whole history.
         k: Length of the list it should leave.
@@ -29,7 +29,7 @@ class Counterfactual:
     """
 
     df: pd.DataFrame
-    item: str
+    item_id: str
     title: str
     rank: int
     k: int

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workbench.insight.words import PromptWords, item_titles, read_words
+from workbench.catalogs import item_labels
+from workbench.insight.words import PromptWords, read_words
 from workbench.models import GPT2Recommender
 
 BATCH = 32  # prompts read at once
@@ -38,7 +39,7 @@ class Question:
     @property
     def title(self) -> str:
         """The item, as people read it: ``Solaris (1972)``."""
-        return item_titles(self.recommender.catalog.iloc[[self.row]])[0]
+        return item_labels(self.recommender.catalog.iloc[[self.row]])[0]
 
     def log_odds(self, states: torch.Tensor) -> torch.Tensor:
         """Log-odds of the item against its rivals after each hidden state: (n, d_model) to (n,), with gradients."""
