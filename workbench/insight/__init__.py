@@ -2,6 +2,18 @@
 
 from workbench.insight.ablation import ablate_heads
 from workbench.insight.attention import AttentionMap, attend
+from workbench.insight.attribution import Attribution, attribute
+from workbench.insight.counterfactuals import Counterfactual, counterfactual
 from workbench.insight.heads import measure_heads, name_heads
 
-__all__ = ["AttentionMap", "ablate_heads", "attend", "measure_heads", "name_heads"]
+__all__ = [
+    "AttentionMap",
+    "Attribution",
+    "Counterfactual",
+    "ablate_heads",
+    "attend",
+    "attribute",
+    "counterfactual",
+    "measure_heads",
+    "name_heads",
+]
