@@ -1,6 +1,7 @@
 """Looking inside: one map of users and items, groups and their names, attention, and what moves a score."""
 
 from workbench.insight.ablation import ablate_heads
+from workbench.insight.agreement import agreement, weigh_history
 from workbench.insight.attention import AttentionMap, attend
 from workbench.insight.attribution import Attribution, attribute
 from workbench.insight.counterfactuals import Counterfactual, counterfactual
@@ -11,9 +12,11 @@ __all__ = [
     "Attribution",
     "Counterfactual",
     "ablate_heads",
+    "agreement",
     "attend",
     "attribute",
     "counterfactual",
     "measure_heads",
     "name_heads",
+    "weigh_history",
 ]

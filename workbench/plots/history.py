@@ -31,16 +31,15 @@ class HistoryTable:
     def _repr_html_(self) -> str:
         """Return the table, newest on top, with a bar beside each number."""
         rows, both = self.df.tail(self.last)[::-1], has_effects(self.df)
-        headings = ["History, newest first", "Attention", *(["Effect (log-odds)"] if both else [])]
+        headings = ["History, newest first", "Attention", *(["Effect, log-odds"] if both else [])]
         head = "".join(f"<th scope='col' style='{CELL};font-weight:600'>{name}</th>" for name in headings)
         most, reach = max(rows["attention"].max(), 1e-9), max(rows["effect"].abs().max(), 1e-9) if both else 1
         body = ""
         for row in rows.itertuples():
-            cells = f"{row.attention:.3f}{_bar(row.attention / most, colour=GREEN)}"
-            cells = f"<td style='{CELL};white-space:nowrap'>{cells}</td>"
+            cells = f"<td style='{CELL}'>{_beside(f'{row.attention:.3f}', _bar(row.attention / most))}</td>"
             if both:
-                effect = "" if pd.isna(row.effect) else f"{_signed(row.effect)}{_two_sided(row.effect / reach)}"
-                cells += f"<td style='{CELL};white-space:nowrap'>{effect}</td>"
+                effect = _beside(_signed(row.effect), _two_sided(row.effect / reach), middle=True)
+                cells += f"<td style='{CELL}'>{effect}</td>"
             body += f"<tr><th scope='row' style='{CELL};font-weight:400'>{escape(row.label)}</th>{cells}</tr>"
         note = f"Showing {len(rows):,} of {len(self.df):,}. {self.caption}".strip()
         style = "border-collapse:collapse;margin:0 0 6px;font-size:inherit;color:inherit"
@@ -70,7 +69,7 @@ def history_chart(weights: pd.DataFrame, *, caption: str = "", last: int = 50) -
     figure.add_trace(_bars(rows["attention"], colours=GREEN, words=[f"{value:.3f}" for value in rows["attention"]]))
     if both:
         colours = [RED if effect < 0 else BLUE for effect in rows["effect"]]
-        words = ["" if pd.isna(effect) else _signed(effect) for effect in rows["effect"]]
+        words = [_signed(effect) for effect in rows["effect"]]
         figure.add_trace(_bars(rows["effect"], colours=colours, words=words), row=1, col=2)
     most = rows.loc[rows["attention"].idxmax(), "label"]
     strongest = f"; the strongest effect is that of {rows.loc[rows['effect'].abs().idxmax(), 'label']}" if both else ""
@@ -114,18 +113,26 @@ def _bars(values: pd.Series, *, colours: str | list[str], words: list[str]) -> g
 
 def _signed(effect: float) -> str:
     """An effect with its sign, which stands for the colour too."""
-    return f"{effect:+.2f}".replace("-", "−")
+    return "" if pd.isna(effect) else f"{effect:+.2f}".replace("-", "−")
 
 
-def _bar(share: float, *, colour: str) -> str:
-    """A bar as long as this share of the longest one; the number beside it says the same."""
-    inner = f"<div style='width:{100 * share:.0f}%;height:5px;background:{colour}'></div>"
-    return f"<div aria-hidden='true' style='width:80px;height:5px;margin-top:2px'>{inner}</div>"
+def _beside(number: str, bar: str, *, middle: bool = False) -> str:
+    """A number and its bar, which says the same; a line in the middle for bars that go both ways."""
+    line = ";background:linear-gradient(currentColor,currentColor) 50%/1px 100% no-repeat" if middle else ""
+    bar = f"<div aria-hidden='true' style='width:48px;height:9px{line}'>{bar}</div>"
+    number = f"<span style='min-width:3em;font-variant-numeric:tabular-nums'>{number}</span>"
+    return f"<div style='display:flex;align-items:center;gap:6px'>{number}{bar}</div>"
+
+
+def _bar(share: float) -> str:
+    """A bar as long as this share of the longest one."""
+    return f"<div style='width:{100 * share:.0f}%;height:9px;background:{GREEN}'></div>"
 
 
 def _two_sided(share: float) -> str:
-    """A bar from the middle to the right for what helps, to the left for what hurts."""
+    """A bar from the middle to the right for what helps, to the left for what hurts; none where nothing is known."""
+    if pd.isna(share):
+        return ""
     left, colour = (50, BLUE) if share >= 0 else (50 + 50 * share, RED)
-    inner = f"<div style='margin-left:{left:.0f}%;width:{50 * abs(share):.0f}%;height:5px;background:{colour}'></div>"
-    middle = "background:linear-gradient(currentColor,currentColor) 50%/1px 100% no-repeat"
-    return f"<div aria-hidden='true' style='width:80px;height:5px;margin-top:2px;{middle}'>{inner}</div>"
+    size = f"margin-left:{left:.0f}%;width:{50 * abs(share):.0f}%;height:9px"
+    return f"<div style='{size};background:{colour}'></div>"

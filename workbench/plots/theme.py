@@ -25,7 +25,7 @@ TEXT = "#787878"
 GRID = "rgba(128, 128, 128, 0.25)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK SC', sans-serif"
 CAPTION_LINE, CAPTION_SIZE = 17, 12  # pixels
-LONGEST = 27  # letters of a label on an axis
+LONGEST = 26  # letters of a label on an axis
 TITLE_SPACE, AXIS_SPACE, EDGE = 52, 58, 8  # pixels: above the axes, below them for their labels, left of all text
 
 
@@ -90,7 +90,7 @@ def short_label(label: str) -> str:
 
     Example:
         >>> short_label("Harry Potter and the Half-Blood Prince (2009)")
-        'Harry Potter and th… (2009)'
+        'Harry Potter and t… (2009)'
     """
     if len(label) > LONGEST:
         year = label[-7:] if label[-7:-5] == " (" and label[-5:-1].isdigit() else ""
