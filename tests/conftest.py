@@ -1,13 +1,18 @@
-"""What several test folders share: one thread, the folder of real data, a browser, and the rule about skipping."""
+"""What several test folders share: one thread, a tiny recommender, real data, a browser, the rule about skipping."""
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.start import start_recommender
+
+TITLES = ["Alien", "Brazil", "Cube", "Dune", "<item_5>", "<history> -> <|endoftext|>", "科幻片", "Heat", "🎬", "Ikiru"]
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -34,6 +39,48 @@ def datasets_folder() -> Path:
     if not folder or not Path(folder).is_dir():
         skip_or_fail("WORKBENCH_DATASETS does not name a folder of real datasets")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def tiny_catalog() -> pd.DataFrame:
+    """Ten items with ids that a careless reader would turn into numbers."""
+    return pd.DataFrame(
+        {
+            "item_id": [f"{row:03d}" for row in range(10)],
+            "title": TITLES,
+            "genres": [
+                "Horror|Sci-Fi",
+                "Comedy|Sci-Fi",
+                "Horror",
+                "Sci-Fi",
+                None,
+                None,
+                "Sci-Fi",
+                "Crime",
+                "Drama",
+                "",
+            ],
+            "year": pd.array([1979, 1985, 1997, 2021, None, None, 2001, 1995, 2020, 1952], dtype="Int64"),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def make_tiny(tiny_catalog: pd.DataFrame) -> Callable[..., GPT2Recommender]:
+    """Makes random recommenders whose rows are far enough apart that no two scores are nearly equal."""
+
+    def make(catalog: pd.DataFrame = tiny_catalog, **settings: object) -> GPT2Recommender:
+        recommender = start_recommender(catalog, layers=2, width=16, heads=2, max_history=12, **settings)
+        recommender.item_rows().detach().mul_(20)
+        return recommender
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(make_tiny: Callable[..., GPT2Recommender]) -> GPT2Recommender:
+    """Shared between tests, so none may change it."""
+    return make_tiny()
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ def render_page(notebook: nbformat.NotebookNode, *, name: str, folder: str = "",
         if data := output.get("data"):
             charts += CHART in data
             make_static(data, widgets=state)
+            charts += "window.Plotly" in data.get("text/html", "")  # a view's still picture
     exporter = OfflineExporter(raw_template=TEMPLATE)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name, "path": folder}})
     head = f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

@@ -24,6 +24,7 @@ from workbench.catalogs.cleaning import (
     unescape_entities,
 )
 from workbench.catalogs.dataset import Dataset
+from workbench.catalogs.labels import find_items, item_labels
 from workbench.catalogs.sources import available_datasets, load_dataset
 from workbench.catalogs.splits import Split, leave_one_out, temporal_split
 from workbench.catalogs.tables import read_tables
@@ -32,6 +33,8 @@ __all__ = [
     "Dataset",
     "Split",
     "available_datasets",
+    "find_items",
+    "item_labels",
     "k_core",
     "keep_ratings",
     "leave_one_out",

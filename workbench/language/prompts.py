@@ -43,14 +43,22 @@ class PromptTemplate:
 
         An empty history with no request is the prompt of somebody unknown: ``<history>`` alone.
         """
-        pieces = self.request_words(vocabulary, tokenizer, request) if request is not None else []
-        if not history and pieces:
-            return pieces
+        pieces = self.request_pieces(tokenizer, request) if request is not None else []
         keep = self.max_history_with_request if pieces else self.max_history
-        return [vocabulary.control("history"), *vocabulary.items(history[-keep:]), *pieces]
+        return self.lay_out(vocabulary, items=vocabulary.items(history[-keep:]), pieces=pieces)
+
+    def lay_out(self, vocabulary: Vocabulary, *, items: list[int], pieces: list[int]) -> list[int]:
+        """The prompt of these item words and word pieces, however many; ``<history>`` alone when there is neither."""
+        opening = [vocabulary.control("history"), *items] if items or not pieces else []
+        closing = [vocabulary.control("request"), *pieces, vocabulary.control("recommend")] if pieces else []
+        return opening + closing
 
     def request_words(self, vocabulary: Vocabulary, tokenizer: Tokenizer, request: str) -> list[int]:
-        """``<request>`` pieces ``<recommend>``; read in lower case; nothing at all for a request of only spaces."""
+        """``<request>`` pieces ``<recommend>``; nothing at all for a request of only spaces."""
+        pieces = self.request_pieces(tokenizer, request)
+        return self.lay_out(vocabulary, items=[], pieces=pieces) if pieces else []
+
+    def request_pieces(self, tokenizer: Tokenizer, request: str) -> list[int]:
+        """The word pieces of a request that are kept; it is read in lower case."""
         # 8 characters a piece is generous; encoding a 10 MB request only to cut it would take seconds
-        pieces = encode(tokenizer, request.strip()[: 8 * self.max_request].lower())[: self.max_request]
-        return [vocabulary.control("request"), *pieces, vocabulary.control("recommend")] if pieces else []
+        return encode(tokenizer, request.strip()[: 8 * self.max_request].lower())[: self.max_request]

@@ -150,13 +150,13 @@ class GPT2Recommender:
         return self.template.encode(self.vocabulary, self.tokenizer, history=rows, request=request)
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
-        """Nobody else at the model, no dropout, no autocast, no gradients: how it is read."""
+    def at_rest(self, *, gradients: bool = False) -> Iterator[None]:
+        """Nobody else at the model, no dropout, no autocast, no gradients unless asked for: how it is read."""
         with self.lock:
             was_training = self.model.training
             self.model.eval()
             try:
-                with torch.autocast(self.device.type, enabled=False), torch.inference_mode():
+                with torch.autocast(self.device.type, enabled=False), torch.inference_mode(not gradients):
                     yield
             finally:
                 self.model.train(was_training)

@@ -12,18 +12,24 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
 
 from workbench.catalogs import Dataset
+from workbench.plots.attention import attention_chart
 from workbench.plots.data import history_lengths, popularity_curve, timeline
+from workbench.plots.history import HistoryTable, history_chart
 from workbench.plots.learning import NDCG, learning_curves, ranking_table
 from workbench.plots.lists import ListTable, list_table
 from workbench.plots.saving import write_figure, write_page, write_table
 from workbench.plots.theme import chart_html, use_renderer
 
 __all__ = [
+    "HistoryTable",
     "ListTable",
+    "attention_chart",
     "chart_html",
     "draw",
+    "history_chart",
     "history_lengths",
     "learning_curves",
     "list_table",
@@ -40,8 +46,8 @@ def draw(result: Any) -> go.Figure:
     """The chart that belongs to a result.
 
     Args:
-        result: A dataset (its popularity curve), a training log (learning curves), or what ``evaluate`` returns
-            (rankers side by side).
+        result: A dataset (its popularity curve), a training log (learning curves), what ``evaluate`` returns
+            (rankers side by side), what ``attend`` returns (a heat map), or a view with a ``figure`` of its own.
 
     Raises:
         TypeError: If there is no chart for this kind of result; the message lists the kinds there are.
@@ -55,6 +61,10 @@ def draw(result: Any) -> go.Figure:
     """
     if isinstance(result, Dataset):
         return popularity_curve(result)
+    if hasattr(result, "history_weights"):  # an AttentionMap; its room would bring torch along
+        return attention_chart(result)
+    if isinstance(getattr(result, "figure", None), go.Figure):
+        return go.Figure(result.figure)
     if isinstance(result, pd.DataFrame):
         if "train_loss" in result and NDCG in result:
             return learning_curves(result)
@@ -62,8 +72,8 @@ def draw(result: Any) -> go.Figure:
         if measured:
             return ranking_table(result, "ndcg@10" if "ndcg@10" in measured else measured[0])
     raise TypeError(
-        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log or what evaluate returns; "
-        "rankings are shown by list_table(rankings, catalog)."
+        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate or "
+        "attend returns; rankings are shown by list_table(rankings, catalog)."
     )
 
 
@@ -91,7 +101,9 @@ def save(result: Any, path: str | os.PathLike) -> Path:
             )
         write_table(table, path)
     elif path.suffix == ".html" and not isinstance(result, go.Figure | pd.DataFrame) and hasattr(result, "_repr_html_"):
-        write_page(f"<main style='padding:16px'>{result._repr_html_()}</main>", path, title=type(result).__name__)
+        shown = result._repr_html_()
+        script = get_plotlyjs() if "window.Plotly" in shown else ""
+        write_page(f"<main style='padding:16px'>{shown}</main>", path, title=type(result).__name__, script=script)
     elif path.suffix in (".html", ".png"):
         if isinstance(result, ListTable):
             raise ValueError(f"a list is text: save it as .html, .csv or .parquet instead of {path.name!r}.")

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from workbench.catalogs import item_labels
+
 CELL = "text-align:left;padding:3px 14px 3px 0;vertical-align:top"
 BLOCK = (
     "color:var(--jp-content-font-color1,CanvasText);font-family:var(--jp-ui-font-family,system-ui,sans-serif);"
@@ -106,7 +108,7 @@ def list_table(
         raise ValueError(f"the catalog lacks the recommended items {strangers[:5]}. Give the catalog they come from.")
     described = catalog.set_index("item_id").loc[rows["item_id"]].reset_index(drop=True)
     table = rows[["user_id", "item_id", "rank"]].reset_index(drop=True)
-    table["title"] = [_title(title, year) for title, year in zip(described["title"], _years(described), strict=True)]
+    table["title"] = item_labels(described)
     if "title_zh" in described and described["title_zh"].notna().any():
         table["title_zh"] = described["title_zh"]
     if "genres" in described:
@@ -124,17 +126,6 @@ def _are_log_probabilities(rankings: pd.DataFrame) -> bool:
     scores = rankings["score"].astype(float)
     sums = np.exp(scores.clip(upper=1)).groupby(rankings["user_id"]).sum()
     return bool(len(scores)) and bool((scores <= 0).all()) and bool((sums <= 1 + 1e-4).all())
-
-
-def _years(described: pd.DataFrame) -> pd.Series:
-    """The years, or nothing for a catalog without years."""
-    return described["year"] if "year" in described else pd.Series(pd.NA, index=described.index)
-
-
-def _title(title: str, year: int) -> str:
-    """`Title (1972)`; publishers' titles that carry their year already keep it once."""
-    text = "(no title)" if pd.isna(title) else str(title)
-    return text if pd.isna(year) or text.endswith(f"({int(year)})") else f"{text} ({int(year)})"
 
 
 def _number(row: pd.Series) -> str:

@@ -25,6 +25,7 @@ TEXT = "#787878"
 GRID = "rgba(128, 128, 128, 0.25)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK SC', sans-serif"
 CAPTION_LINE, CAPTION_SIZE = 17, 12  # pixels
+LONGEST = 26  # letters of a label on an axis
 TITLE_SPACE, AXIS_SPACE, EDGE = 52, 58, 8  # pixels: above the axes, below them for their labels, left of all text
 
 
@@ -82,6 +83,19 @@ def add_text(figure: go.Figure, text: str, *, bold: bool = False, **place: Any) 
     """Write plain text into a figure, escaped, without an arrow; ``place`` as for ``add_annotation``."""
     text = f"<b>{escape(text)}</b>" if bold else escape(text)
     figure.add_annotation(text=text, showarrow=False, **place)
+
+
+def short_label(label: str) -> str:
+    """A label for an axis: escaped, and cut where it would run into the picture; a year at its end stays.
+
+    Example:
+        >>> short_label("Harry Potter and the Half-Blood Prince (2009)")
+        'Harry Potter and t… (2009)'
+    """
+    if len(label) > LONGEST:
+        year = label[-7:] if label[-7:-5] == " (" and label[-5:-1].isdigit() else ""
+        label = f"{label[: LONGEST - 1 - len(year)]}…{year}"
+    return escape(label)
 
 
 def chart_html(figure: go.Figure | dict, *, still: bool = False) -> str:

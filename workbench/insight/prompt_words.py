@@ -1,0 +1,103 @@
+"""The words of a prompt, and the units people read: an item, a word of the request, a control word.
+
+A unit may take several words of the vocabulary: an item under a spelling of several item words, a word of the request
+under byte-level pieces, of which even a single Chinese character may need three.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from tokenizers import Tokenizer
+
+from workbench.catalogs import item_labels
+from workbench.language.vocabulary import CONTROLS
+from workbench.models import GPT2Recommender
+from workbench.models.ranking import as_histories, item_codes
+
+CUT = "\ufffd"  # what a decoder writes for a character of which bytes are missing
+LONGEST = 4  # bytes of a character, and so pieces it can be cut into
+
+
+def read_prompt(
+    recommender: GPT2Recommender, history: Sequence[str], *, request: str | None = None
+) -> tuple[list[int], pd.DataFrame]:
+    """Ids of the words the model reads, and what each of them is.
+
+    Args:
+        recommender: Who reads.
+        history: Item ids, oldest first; of a history longer than the prompt the newest are read.
+        request: A wish in words.
+
+    Returns:
+        The ids, and one row per word: ``position`` (0 is the first word), ``unit`` (0 is the first unit), ``part``
+        (1 is the unit's first word), ``kind`` ("control", "item" or "request"), ``item_id`` (missing unless an item)
+        and ``label`` of the unit: ``Solaris (1972)``, ``science``, ``<history>``. Labels are plain text.
+
+    Raises:
+        TypeError: If the history is a string.
+        ValueError: If it holds an item that is not in the catalog.
+    """
+    vocabulary = recommender.vocabulary
+    spelling = vocabulary.spelling
+    history = as_histories({"somebody": history})["somebody"]
+    rows = item_codes({"somebody": history}, items=pd.Index(spelling.items, dtype=object))[0]
+    ids = recommender.prompt(rows.tolist(), request=request)
+    lengths = np.array([len(spelling.codes[row]) for row in rows], dtype=int)
+    n_read = np.searchsorted(lengths[::-1].cumsum(), sum(word >= vocabulary.first_item for word in ids), side="right")
+    labels = item_labels(recommender.catalog)
+    items = ((spelling.items[row], labels[row], len(spelling.codes[row])) for row in rows[len(rows) - n_read :])
+    wishes = iter(request_words(recommender.tokenizer, [word for word in ids if word < vocabulary.n_text]))
+    table: list[tuple] = []
+    while len(table) < len(ids):
+        word, item_id, size = ids[len(table)], None, 1
+        if word >= vocabulary.first_item:
+            kind, (item_id, label, size) = "item", next(items)
+        elif word < vocabulary.n_text:
+            kind, (label, size) = "request", next(wishes)
+        else:
+            kind, label = "control", f"<{CONTROLS[word - vocabulary.n_text]}>"
+        unit = table[-1][0] + 1 if table else 0
+        table += [(unit, part, kind, item_id, label) for part in range(1, size + 1)]
+    words = pd.DataFrame(table, columns=["unit", "part", "kind", "item_id", "label"])
+    return ids, words.rename_axis("position").reset_index().astype({"item_id": "str", "label": "str", "kind": "str"})
+
+
+def request_words(tokenizer: Tokenizer, pieces: Sequence[int]) -> list[tuple[str, int]]:
+    """Readable words of a request, and how many pieces each takes; a Chinese character is a word of its own.
+
+    A character that the length limit of the prompt has cut stays a replacement mark.
+
+    Example:
+        >>> from workbench.language import train_tokenizer
+        >>> from workbench.language.tokenizer import encode
+        >>> tokenizer = train_tokenizer(["a"], vocab_size=256)  # every byte is a piece
+        >>> request_words(tokenizer, encode(tokenizer, "sad, 科幻"))
+        [('sad', 4), (',', 1), ('科', 4), ('幻', 3)]
+    """
+    words: list[list[int]] = []
+    text = ""  # of the last word so far
+    for character in _characters(tokenizer, pieces):
+        more = tokenizer.decode(character)
+        if not words or not (text.isspace() or _continues(text[-1], more[0])):
+            words.append([])
+            text = ""
+        words[-1] += character
+        text += more
+    return [(tokenizer.decode(word).strip() or "(space)", len(word)) for word in words]
+
+
+def _characters(tokenizer: Tokenizer, pieces: Sequence[int]) -> list[list[int]]:
+    """The pieces, joined where only together they make whole characters."""
+    groups: list[list[int]] = []
+    for piece in pieces:
+        if groups and len(groups[-1]) < LONGEST and tokenizer.decode(groups[-1]).endswith(CUT):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return groups
+
+
+def _continues(before: str, after: str) -> bool:
+    """Whether two neighbouring characters belong to one word."""
+    return before.isalnum() and after.isalnum() and not any("\u3400" <= one <= "\u9fff" for one in (before, after))

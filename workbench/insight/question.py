@@ -1,0 +1,183 @@
+"""What every attribution answers: why this item, after this prompt? And the measure all of them share.
+
+The measure is the log-odds of the item against its rivals: every other item that is not in the history. The rivals stay
+the same whatever is taken out of the history; otherwise an item that is taken out would itself become a candidate and
+take probability from the item that is explained. Places are counted among the same items, as ``rank`` lists them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workbench.catalogs import item_labels
+from workbench.insight.words import PromptWords, read_words
+from workbench.models import GPT2Recommender
+
+BATCH = 32  # prompts read at once
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Why does the recommender give this item its score after this prompt?
+
+    Attributes:
+        recommender: Who recommends.
+        words: The prompt, as words that may be taken away.
+        row: Catalog row of the item.
+        rivals: Catalog rows of all other items that are not in the history, ascending.
+    """
+
+    recommender: GPT2Recommender
+    words: PromptWords
+    row: int
+    rivals: torch.Tensor
+
+    @property
+    def title(self) -> str:
+        """The item, as people read it: ``Solaris (1972)``."""
+        return item_labels(self.recommender.catalog.iloc[[self.row]])[0]
+
+    def log_odds(self, states: torch.Tensor) -> torch.Tensor:
+        """Log-odds of the item against its rivals after each hidden state: (n, d_model) to (n,), with gradients."""
+        logits = (states @ self.recommender.item_rows().T).float()
+        return logits[:, self.row] - torch.logsumexp(logits[:, self.rivals], dim=1)
+
+    def places(self, states: torch.Tensor) -> torch.Tensor:
+        """Place of the item among its rivals, 1 is best: (n, d_model) to (n,); equal scores in catalog order."""
+        logits = (states @ self.recommender.item_rows().T).float()
+        own, others = logits[:, [self.row]], logits[:, self.rivals]
+        before = (others > own) | ((others == own) & (self.rivals < self.row))
+        return 1 + before.sum(1)
+
+    def without(self, rows: Sequence[int]) -> list[int]:
+        """The prompt with these rows of ``words.df`` taken out, laid out as if they had never been there."""
+        words, gone = self.words, set(rows)
+        items = words.ids(row for row in range(words.n_items) if row not in gone)
+        pieces = words.ids(row for row in range(words.n_items, len(words.df)) if row not in gone)
+        return self.recommender.template.lay_out(self.recommender.vocabulary, items=items, pieces=pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What the item scores under several changes of the prompt: ``log_odds`` and ``places``, each (n_changes,)."""
+
+    log_odds: np.ndarray
+    places: np.ndarray
+
+
+def ask(recommender: GPT2Recommender, history: Sequence[str], item: str, *, request: str | None = None) -> Question:
+    """The question why an item stands where it does.
+
+    Raises:
+        TypeError: If the history is a string.
+        ValueError: If the item or one of the history is not in the catalog, the prompt has no word to take away, or
+            every other item is in the history.
+    """
+    items = pd.Index(recommender.vocabulary.spelling.items, dtype=object)
+    if item not in items:
+        raise ValueError(
+            f"item {item!r} is not in the catalog of {len(items):,} items; give an item_id, such as {items[0]!r}."
+        )
+    words = read_words(recommender, history, request=request)
+    if words.df.empty:
+        raise ValueError("history and request are both empty: nothing can be taken away. Give an item or a word.")
+    row = items.get_loc(item)
+    out = items.isin(list(history))
+    out[row] = True  # an item of the history can be asked about; it stands beside those that are not
+    if out.all():
+        raise ValueError(f"every other item is in the history: {item!r} has no rival to be compared with. Shorten it.")
+    return Question(recommender, words, row, torch.tensor(np.flatnonzero(~out), device=recommender.device))
+
+
+def score_without(question: Question, absences: Sequence[Sequence[int]]) -> Scores:
+    """Scores after each removal: ``absences`` names the rows of ``words.df`` that are taken out together."""
+    recommender = question.recommender
+    with recommender.at_rest():
+        states = _read_variants(recommender, [question.without(rows) for rows in absences])
+        return _scores(question, states)
+
+
+def score_masked(question: Question, presence: np.ndarray) -> Scores:
+    """Scores with some words hidden behind the neutral one: ``presence`` is 1 or 0, shape (n_changes, n_rows)."""
+    with question.recommender.at_rest():
+        hide = Hiding(question)
+        present = torch.as_tensor(presence, dtype=torch.float32, device=question.recommender.device)
+        return _scores(question, torch.cat([hide.states(some) for some in present.split(BATCH)]))
+
+
+class Hiding:
+    """The prompt as vectors, in which words can be hidden; made and used while the model is at rest.
+
+    A hidden word keeps its place, but its embedding becomes a neutral one: the mean of all item rows for an item, the
+    mean of all rows of text for a word of the request. ``<history>``, ``<request>`` and ``<recommend>`` always stay.
+
+    Attributes:
+        vectors: Embeddings of the prompt, (1, n_words, d_model).
+        neutral: The same with every item and request word hidden, (1, n_words, d_model).
+    """
+
+    def __init__(self, question: Question) -> None:
+        """Look up the embeddings."""
+        recommender, words = question.recommender, question.words
+        table = recommender.model.transformer.wte.weight.detach()
+        means = {
+            "item": recommender.item_rows().detach().mean(0),
+            "request": table[: recommender.vocabulary.n_text].mean(0),
+        }
+        self.model = recommender.model
+        self.vectors = table[torch.tensor(words.prompt, device=table.device)][None].clone()
+        self.neutral = self.vectors.clone()
+        owner = np.full(len(words.prompt), -1)
+        for row, (kind, places) in enumerate(zip(words.df["kind"], words.places, strict=True)):
+            self.neutral[0, places.start : places.stop] = means[kind]
+            owner[places.start : places.stop] = row
+        self.owner = torch.tensor(owner, device=table.device)  # row of words.df that a place belongs to, or -1
+
+    def states(self, present: torch.Tensor) -> torch.Tensor:
+        """Hidden states at the end of the prompt with only these rows shown: (n, n_rows) to (n, d_model)."""
+        always = torch.ones(len(present), 1, dtype=present.dtype, device=present.device)
+        shown = torch.cat([present, always], dim=1)[:, self.owner, None]  # (n, n_words, 1); -1 picks the column of ones
+        return self.read(shown * self.vectors + (1 - shown) * self.neutral)
+
+    def read(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Hidden states at the end of prompts that are given as vectors: (n, n_words, d_model) to (n, d_model)."""
+        return self.model.transformer(inputs_embeds=vectors, use_cache=False).last_hidden_state[:, -1]
+
+
+def _scores(question: Question, states: torch.Tensor) -> Scores:
+    """Log-odds and places as arrays."""
+    return Scores(question.log_odds(states).cpu().numpy().astype(float), question.places(states).cpu().numpy())
+
+
+def _read_variants(recommender: GPT2Recommender, prompts: list[list[int]]) -> torch.Tensor:
+    """Hidden states at the end of prompts that have long beginnings in common, (n_prompts, d_model).
+
+    Attention looks back only, so what all prompts of a batch begin with is read once.
+    """
+    device, read = recommender.device, recommender.model.transformer
+    states = torch.empty(len(prompts), recommender.model.config.n_embd, device=device)
+    for some in _batches(prompts):
+        batch = [prompts[i] for i in some]
+        shared = min(len(commonprefix(batch)), min(map(len, batch)) - 1)  # the last word of each is always read
+        ends = torch.tensor([len(prompt) - 1 - shared for prompt in batch], device=device)
+        words = torch.zeros(len(batch), int(ends.max()) + 1, dtype=torch.long)
+        for place, prompt in enumerate(batch):
+            words[place, : len(prompt) - shared] = torch.tensor(prompt[shared:])
+        cache = None
+        if shared:
+            cache = read(torch.tensor([batch[0][:shared]], device=device), use_cache=True).past_key_values
+            cache.batch_repeat_interleave(len(batch))
+        hidden = read(words.to(device), past_key_values=cache, use_cache=shared > 0).last_hidden_state
+        states[torch.tensor(some, device=device)] = hidden[torch.arange(len(batch), device=device), ends]
+    return states
+
+
+def _batches(prompts: list[list[int]]) -> Iterator[list[int]]:
+    """Numbers of the prompts, some at a time; in alphabetical order, neighbours share the longest beginnings."""
+    order = sorted(range(len(prompts)), key=prompts.__getitem__)
+    for first in range(0, len(order), BATCH):
+        yield order[first : first + BATCH]
