@@ -216,6 +216,12 @@ def test_the_history_reveals_the_taste(films):
     assert films_only.probabilities(noir)[crime].sum() > 2 * films_only.probabilities([])[crime].sum()
 
 
+def test_a_group_is_inferred_from_what_its_viewers_watch(films):
+    titles = films.catalog.set_index("title")["item_id"]
+    assert films.infer_group(titles[["Saw", "The Conjuring", "Scream"]]) == "horror and thrillers"
+    assert films.infer_group([]) in films.taste_groups["taste_group"].value_counts().index[:2]  # the largest shares
+
+
 def test_probability_refuses_what_it_does_not_know(films):
     with pytest.raises(ValueError, match=r"unknown items \['f9999'\]"):
         films.probability("f9999", [])

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from workbench.catalogs import Dataset, read_tables
-from workbench.insight import agree_with, describe_items, find_groups, name_groups, portray_users
+from workbench.insight import agree_with, count_groups, describe_items, find_groups, name_groups, portray_users
 from workbench.models import embed_profiles
 
 THEMES = {
@@ -136,13 +136,13 @@ def test_those_in_no_group_come_last_under_their_own_name(item_groups, dataset):
     groups = item_groups.copy()
     groups.iloc[:4, 0] = -1
     names = name_groups(groups, dataset)
-    assert names.index.tolist()[-1] == -1 and names["name"].iloc[-1] == "no group"
+    assert names.index.tolist()[-1] == -1 and names["name"].iloc[-1] == "other"
     assert names["size"].iloc[-1] == 4 and names["share"].sum() == pytest.approx(1)
 
 
 def test_everybody_in_no_group_is_told_too(item_groups, dataset):
     names = name_groups(item_groups.assign(group=-1, closeness=np.nan), dataset)
-    assert names["name"].tolist() == ["no group"] and names["size"].tolist() == [30]
+    assert names["name"].tolist() == ["other"] and names["size"].tolist() == [30]
 
 
 def test_a_catalog_of_titles_only_still_has_names(item_groups, dataset):
@@ -200,6 +200,12 @@ def test_agreement_is_the_textbook_score_with_an_interval_and_pairs_with_the_flo
     assert (found["low"] < found["value"]).all() and (found["value"] < found["high"]).all()
     assert (found["difference_low"] > 0).all(), "0.9 against 0.4 is ahead by an interval"
     assert (agree_with(bad, truth, floor=bad)[["difference_low", "difference_high"]] == 0).all(axis=None)
+
+
+def test_the_floor_finds_groups_by_counting(dataset):
+    groups = count_groups(dataset.interactions, count=3, dimensions=3)
+    assert adjusted_rand_score(groups.index.str[0], groups) == 1
+    pd.testing.assert_series_equal(groups, count_groups(dataset.interactions, count=3, dimensions=3))
 
 
 def test_those_in_no_group_count_as_a_class_of_their_own():

@@ -168,16 +168,24 @@ def test_new_points_are_placed_beside_their_like(tmp_path, method, cached):
     if cached:
         found = fit_map(vectors, method=method, folder=tmp_path)
     newcomers = table(np.eye(3, 8), prefix="new")
-    places = place(found, newcomers)
+    after = place(found, newcomers)
+    pd.testing.assert_frame_equal(after.table.iloc[:60], found.table)
+    places = after.table.iloc[60:]
     centres = found.table.groupby(np.repeat(range(3), 20)).mean()
     assert pairwise_distances(places, centres).argmin(axis=1).tolist() == [0, 1, 2]
-    assert found.cached == cached and places.columns.tolist() == ["x", "y"]
+    assert found.cached == cached and after.table.index.equals(after.vectors.index)
 
 
 def test_a_newcomer_from_another_space_is_refused(tmp_path):
     found = fit_map(table(clusters(30)), method="pca", folder=tmp_path)
     with pytest.raises(ValueError, match="5 dimensions, the map's 8"):
-        place(found, table(np.ones((1, 5))))
+        place(found, table(np.ones((1, 5)), prefix="new"))
+
+
+def test_a_point_stands_on_a_map_once(tmp_path):
+    found = fit_map(table(clusters(30)), method="pca", folder=tmp_path)
+    with pytest.raises(ValueError, match="item '3' is on the map already"):
+        place(found, table(clusters(30)).iloc[[3]])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from workbench.insight.alignment import NearestItems, align_kinds
 from workbench.insight.attention import AttentionMap, attend
 from workbench.insight.attribution import Attribution, attribute
 from workbench.insight.counterfactuals import Counterfactual, counterfactual
-from workbench.insight.groups import agree_with, find_groups
+from workbench.insight.groups import agree_with, count_groups, find_groups
 from workbench.insight.heads import measure_heads, name_heads
 from workbench.insight.maps import EmbeddingMap, fit_map, place
 from workbench.insight.names import name_groups
@@ -25,6 +25,7 @@ __all__ = [
     "align_kinds",
     "attend",
     "attribute",
+    "count_groups",
     "counterfactual",
     "describe_items",
     "find_groups",

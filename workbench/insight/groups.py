@@ -8,11 +8,14 @@ that begins at HDBSCAN's groups.
 
 import numpy as np
 import pandas as pd
-from sklearn.cluster import HDBSCAN
+from scipy import sparse
+from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from workbench.evaluation.intervals import percentile_interval
 from workbench.insight.maps import check_vectors, new_umap, unit_rows
+from workbench.models.ranking import Histories, as_histories, item_codes
 
 DIMENSIONS, NEIGHBOURS, CORE = 5, 15, 5
 NONE = -1  # the group of whoever is in no group
@@ -56,6 +59,28 @@ def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int
         centre = unit_rows(centred[members].mean(0, keepdims=True))[0]
         result.loc[members, "closeness"] = centred[members] @ centre
     return result
+
+
+def count_groups(histories: Histories, *, count: int, dimensions: int = 8, seed: int = 0) -> pd.Series:
+    """The floor under groups of users: k-means on the singular vectors of who met what, told how many groups to find.
+
+    Args:
+        histories: ``{user_id: [item_id, ...]}`` or an interactions table.
+        count: How many groups.
+        dimensions: Singular vectors kept.
+        seed: For both.
+
+    Returns:
+        Group per user, 0 to ``count - 1``, indexed by ``user_id``.
+    """
+    histories = as_histories(histories)
+    items = pd.Index(sorted({item for history in histories.values() for item in history}), dtype=object)
+    codes = item_codes(histories, items=items)
+    rows = np.repeat(np.arange(len(codes)), [len(row) for row in codes])
+    met = sparse.csr_array((np.ones(len(rows)), (rows, np.concatenate(codes))), shape=(len(codes), len(items)))
+    low = TruncatedSVD(dimensions, random_state=seed).fit_transform(met)
+    groups = KMeans(count, n_init=10, random_state=seed).fit_predict(low)
+    return pd.Series(groups, index=pd.Index(list(histories), name="user_id"))
 
 
 def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None = None, seed: int = 0) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -117,13 +117,17 @@ def fit_map(
     )
 
 
-def place(embedding_map: EmbeddingMap, vectors: pd.DataFrame) -> pd.DataFrame:
-    """Where new vectors lie on a map that stays as it is: a table like ``embedding_map.table``.
+def place(embedding_map: EmbeddingMap, vectors: pd.DataFrame) -> EmbeddingMap:
+    """The map with new points on it; those that were there stay where they are.
 
     UMAP's own ``transform``. A map read from disk is fitted again first, which takes as long as it took then.
 
+    Args:
+        embedding_map: Where to.
+        vectors: Embeddings of users, items or requests the map has not seen, from the same space as its own.
+
     Raises:
-        ValueError: If a vector is not finite, or has other dimensions than the map's.
+        ValueError: If a vector is not finite, has other dimensions than the map's, or a point is there already.
     """
     check_finite(vectors)
     if vectors.shape[1] != embedding_map.vectors.shape[1]:
@@ -131,12 +135,20 @@ def place(embedding_map: EmbeddingMap, vectors: pd.DataFrame) -> pd.DataFrame:
             f"the new vectors have {vectors.shape[1]} dimensions, the map's {embedding_map.vectors.shape[1]}. "
             "Embed and align them with the recommender the map came from."
         )
+    if len(there := vectors.index.intersection(embedding_map.table.index)):
+        raise ValueError(f"{there[0][0]} {there[0][1]!r} is on the map already; give it another id.")
     fitted = embedding_map.fitted
     if fitted is None:
         fitted, _ = _fit(embedding_map.vectors, method=embedding_map.method, settings=embedding_map.settings)
     with _without_the_warning():
         places = fitted.transform(unit_rows(vectors.to_numpy(dtype=np.float32)))
-    return pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
+    added = pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
+    return replace(
+        embedding_map,
+        table=pd.concat([embedding_map.table, added]),
+        vectors=pd.concat([embedding_map.vectors, vectors]),
+        fitted=fitted,
+    )
 
 
 def check_vectors(vectors: pd.DataFrame, *, method: str) -> None:
@@ -192,8 +204,8 @@ def new_umap(*, neighbours: int, seed: int, min_dist: float, dimensions: int = 2
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:
-    """Rows of length 1."""
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+    """Rows of length 1; a row of zeros stays one."""
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
 @contextmanager

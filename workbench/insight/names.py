@@ -27,7 +27,7 @@ EMPTY = ENGLISH_STOP_WORDS | set(
 EMPTY_CHINESE = set("的了在是和与一个两被把他她它们这那也不而及其着之为到自己")
 ABOVE = 1.25  # a word is the group's own when it is this much more frequent there than in all groups together
 IN_A_NAME, LISTED = 3, 10
-NO_GROUP = "no group"
+NO_GROUP = "other"
 
 
 def name_groups(groups: pd.DataFrame, dataset: Dataset, *, histories: Histories | None = None) -> pd.DataFrame:
@@ -178,10 +178,10 @@ def _representatives(
         closeness[_ids(catalog).get_indexer(groups.index.get_level_values("id"))] = groups["closeness"].fillna(-1)
         scores = np.where(counts > 0, closeness, -np.inf)
     else:  # how much more often than everybody, with ten interactions' worth of doubt
-        usual = popularity / max(popularity.sum(), 1)
-        expected = counts.sum(axis=1, keepdims=True) * usual
-        scores = np.where(counts > 0, np.log((counts + 10 * usual) / np.maximum(expected + 10 * usual, 1e-12)), -np.inf)
-        scores = np.where(counts > 0, scores * np.sqrt(counts), -np.inf)
+        doubt = 10 * popularity / max(popularity.sum(), 1) + 1e-12
+        expected = counts.sum(axis=1, keepdims=True) * doubt / 10
+        lift = np.log((counts + doubt) / (expected + doubt))
+        scores = np.where(counts > 0, lift * np.sqrt(counts), -np.inf)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     return ["; ".join(titles[i] for i in row if scores[place, i] > -np.inf) for place, row in enumerate(order)]
 

@@ -151,6 +151,11 @@ class Films:
                 log_belief = log_belief + np.log(normalise(logits, seen[:step])[:, item])
         return normalise(log_belief, [])
 
+    def infer_group(self, history: Sequence[str]) -> str:
+        """The taste group a history speaks for most, by Bayes' rule over all kinds of viewer: nobody can do better."""
+        belief = self._infer_kind(self.positions(history)).reshape(len(TASTE_GROUPS), -1)  # (main, second)
+        return list(TASTE_GROUPS)[int(belief.sum(axis=1).argmax())]
+
     @cached_property
     def cells(self) -> pd.DataFrame:
         """Every context there is: ``time_of_day``, ``day_type``, ``season``, ``number`` (0 to 7) and its ``share``."""
