@@ -17,6 +17,7 @@ from workbench.catalogs import Dataset
 from workbench.plots.data import history_lengths, popularity_curve, timeline
 from workbench.plots.learning import NDCG, learning_curves, ranking_table
 from workbench.plots.lists import ListTable, list_table
+from workbench.plots.maps import is_map, map_chart
 from workbench.plots.saving import write_figure, write_page, write_table
 from workbench.plots.theme import chart_html, use_renderer
 
@@ -27,6 +28,7 @@ __all__ = [
     "history_lengths",
     "learning_curves",
     "list_table",
+    "map_chart",
     "popularity_curve",
     "ranking_table",
     "save",
@@ -40,8 +42,8 @@ def draw(result: Any) -> go.Figure:
     """The chart that belongs to a result.
 
     Args:
-        result: A dataset (its popularity curve), a training log (learning curves), or what ``evaluate`` returns
-            (rankers side by side).
+        result: A dataset (its popularity curve), a training log (learning curves), what ``evaluate`` returns (rankers
+            side by side), or a map of embeddings.
 
     Raises:
         TypeError: If there is no chart for this kind of result; the message lists the kinds there are.
@@ -61,9 +63,11 @@ def draw(result: Any) -> go.Figure:
         measured = [name for name in result if f"{name}_low" in result and f"{name}_high" in result]
         if measured:
             return ranking_table(result, "ndcg@10" if "ndcg@10" in measured else measured[0])
+    elif is_map(result):
+        return map_chart(result)
     raise TypeError(
-        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log or what evaluate returns; "
-        "rankings are shown by list_table(rankings, catalog)."
+        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate returns or "
+        "a map of embeddings; rankings are shown by list_table(rankings, catalog)."
     )
 
 
@@ -83,7 +87,7 @@ def save(result: Any, path: str | os.PathLike) -> Path:
         RuntimeError: If a ``.png`` cannot be made on this machine.
     """
     path = Path(path)
-    table = result if isinstance(result, pd.DataFrame) else getattr(result, "df", None)
+    table = result if isinstance(result, pd.DataFrame) else getattr(result, "table" if is_map(result) else "df", None)
     if path.suffix in (".csv", ".parquet"):
         if not isinstance(table, pd.DataFrame):
             raise ValueError(

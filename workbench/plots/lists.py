@@ -106,7 +106,7 @@ def list_table(
         raise ValueError(f"the catalog lacks the recommended items {strangers[:5]}. Give the catalog they come from.")
     described = catalog.set_index("item_id").loc[rows["item_id"]].reset_index(drop=True)
     table = rows[["user_id", "item_id", "rank"]].reset_index(drop=True)
-    table["title"] = [_title(title, year) for title, year in zip(described["title"], _years(described), strict=True)]
+    table["title"] = full_titles(described)
     if "title_zh" in described and described["title_zh"].notna().any():
         table["title_zh"] = described["title_zh"]
     if "genres" in described:
@@ -126,9 +126,10 @@ def _are_log_probabilities(rankings: pd.DataFrame) -> bool:
     return bool(len(scores)) and bool((scores <= 0).all()) and bool((sums <= 1 + 1e-4).all())
 
 
-def _years(described: pd.DataFrame) -> pd.Series:
-    """The years, or nothing for a catalog without years."""
-    return described["year"] if "year" in described else pd.Series(pd.NA, index=described.index)
+def full_titles(catalog: pd.DataFrame) -> list[str]:
+    """Every row's title with its year, ``Solaris (1972)``; without the year where the catalog has none."""
+    years = catalog["year"] if "year" in catalog else pd.Series(pd.NA, index=catalog.index)
+    return [_title(title, year) for title, year in zip(catalog["title"], years, strict=True)]
 
 
 def _title(title: str, year: int) -> str:
