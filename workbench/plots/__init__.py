@@ -20,6 +20,7 @@ from workbench.plots.data import history_lengths, popularity_curve, timeline
 from workbench.plots.history import HistoryTable, history_chart
 from workbench.plots.learning import NDCG, learning_curves, ranking_table
 from workbench.plots.lists import ListTable, list_table
+from workbench.plots.maps import is_map, map_chart
 from workbench.plots.saving import write_figure, write_page, write_table
 from workbench.plots.theme import chart_html, use_renderer
 
@@ -33,6 +34,7 @@ __all__ = [
     "history_lengths",
     "learning_curves",
     "list_table",
+    "map_chart",
     "popularity_curve",
     "ranking_table",
     "save",
@@ -47,7 +49,8 @@ def draw(result: Any) -> go.Figure:
 
     Args:
         result: A dataset (its popularity curve), a training log (learning curves), what ``evaluate`` returns
-            (rankers side by side), what ``attend`` returns (a heat map), or a view with a ``figure`` of its own.
+            (rankers side by side), what ``attend`` returns (a heat map), what
+            ``fit_map`` returns, or a view with a ``figure`` of its own.
 
     Raises:
         TypeError: If there is no chart for this kind of result; the message lists the kinds there are.
@@ -71,9 +74,11 @@ def draw(result: Any) -> go.Figure:
         measured = [name for name in result if f"{name}_low" in result and f"{name}_high" in result]
         if measured:
             return ranking_table(result, "ndcg@10" if "ndcg@10" in measured else measured[0])
+    elif is_map(result):
+        return map_chart(result)
     raise TypeError(
-        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate or "
-        "attend returns; rankings are shown by list_table(rankings, catalog)."
+        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate, "
+        "attend or fit_map returns; rankings are shown by list_table(rankings, catalog)."
     )
 
 
@@ -93,7 +98,7 @@ def save(result: Any, path: str | os.PathLike) -> Path:
         RuntimeError: If a ``.png`` cannot be made on this machine.
     """
     path = Path(path)
-    table = result if isinstance(result, pd.DataFrame) else getattr(result, "df", None)
+    table = result if isinstance(result, pd.DataFrame) else getattr(result, "table" if is_map(result) else "df", None)
     if path.suffix in (".csv", ".parquet"):
         if not isinstance(table, pd.DataFrame):
             raise ValueError(
