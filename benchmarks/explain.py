@@ -41,7 +41,8 @@ from workbench.insight.explanations import (
 from workbench.models import GPT2Recommender, start_recommender
 from workbench.training import TrainingConfig
 
-CASES, GROUP, LAST = 200, 100, 30  # recommendations per table, per group of the second part; newest films that are read
+CASES, CONTROLS, GROUP = 200, 60, 100  # recommendations of the trained model, of the others, of a group in part two
+LAST = 30  # newest films of a history that everybody reads
 REFERENCES = ("random", "attention")  # every row also says how far it lies ahead of these, case by case
 QUICK = (*ATTENTION, "occlusion", "masking", "integrated gradients")
 NO_STEPS = films.Effects(series=0, director=0)
@@ -51,19 +52,23 @@ Cases = Callable[[], list[KnownCase]]
 def measure(
     page: Page, split: Split, simulator: Simulator, models: Mapping[str, GPT2Recommender], *, key: str, n: int = CASES
 ) -> None:
-    """Score every method on every model, over first recommendations of the model called "trained"."""
+    """Score every method on every model, over first recommendations of the model called "trained".
+
+    The others explain the same recommendations, fewer of them, so that only what was learned differs.
+    """
     histories = sample(split.histories(), n=n)
     cases = functools.cache(lambda: know_cases(models["trained"], simulator, histories, last=LAST))
     for model, recommender in models.items():
-        score = functools.cache(functools.partial(scores_of, recommender, cases))
+        few = n if model == "trained" else CONTROLS
+        score = functools.cache(functools.partial(scores_of, recommender, cases, few))
         for method in ("truth", *EXPLAINERS):
             make = functools.partial(method_row, score, method)
-            page.once("models", model, method, key=key, make=make)
+            page.once("models", model, method, key=f"{key} {few}", make=make)
 
 
-def scores_of(recommender: GPT2Recommender, cases: Cases, method: str) -> pd.DataFrame:
+def scores_of(recommender: GPT2Recommender, cases: Cases, few: int, method: str) -> pd.DataFrame:
     """The scores of one method, one row per case."""
-    return score_explanations(recommender, cases(), methods=[method])
+    return score_explanations(recommender, cases()[:few], methods=[method])
 
 
 def method_row(score: Callable[[str], pd.DataFrame], method: str) -> tuple[Row, None]:
@@ -103,7 +108,7 @@ def measure_last(page: Page, worlds: Mapping[str, World], *, key: str, n: int = 
     for name, world in worlds.items():
         for group, histories in groups(world.split).items():
             chosen = sample(histories, n=n)
-            page.once("last", name, group, key=key, make=functools.partial(last_row, world, chosen))
+            page.once("last", name, group, key=f"{key} {n}", make=functools.partial(last_row, world, chosen))
 
 
 def groups(split: Split) -> dict[str, dict[str, list[str]]]:
@@ -165,7 +170,7 @@ def main() -> int:
     split, truth = leave_one_out(load_dataset("films")), films.films_truth()
     trained = finished_run(split, config=TrainingConfig())
     source = [path.read_text("utf-8") for path in sorted(Path(films.__file__).parent.glob("*.py"))]
-    key = fingerprint(split, trained.record["key"], source, CASES, GROUP, LAST)
+    key = fingerprint(split, trained.record["key"], source, LAST)
     page.figures |= {"dataset": "films", "machine": machine(), "history": LAST, "measures": MEASURES}
     measure(page, split, truth, {"trained": trained} | untaught(trained), key=key)
     other, other_truth = without_steps(split)
