@@ -30,6 +30,7 @@ from workbench.evaluation.intervals import bootstrap_means, percentile_interval
 from workbench.insight.explanations import (
     ATTENTION,
     EXPLAINERS,
+    FLOORS,
     MEASURES,
     KnownCase,
     Simulator,
@@ -170,7 +171,7 @@ def main() -> int:
     split, truth = leave_one_out(load_dataset("films")), films.films_truth()
     trained = finished_run(split, config=TrainingConfig())
     source = [path.read_text("utf-8") for path in sorted(Path(films.__file__).parent.glob("*.py"))]
-    key = fingerprint(split, trained.record["key"], source, LAST)
+    key = fingerprint(split, trained.record["key"], source, LAST, list(MEASURES))
     page.figures |= {"dataset": "films", "machine": machine(), "history": LAST, "measures": MEASURES}
     measure(page, split, truth, {"trained": trained} | untaught(trained), key=key)
     other, other_truth = without_steps(split)
@@ -179,9 +180,38 @@ def main() -> int:
         "without steps": World(other, other_truth, finished_run(other, config=TrainingConfig())),
     }
     measure_last(page, worlds, key=key)
+    page.figures["findings"] = findings(page.figures)
     page.save()
     show(page)
     return 0
+
+
+def findings(figures: Row) -> list[str]:
+    """What came out, in sentences that follow from the figures."""
+    trained, chance = figures["models"]["trained"], figures["models"]["plain chance"]
+    methods = [method for method in EXPLAINERS if method not in FLOORS]
+    best = max(methods, key=lambda method: trained[method]["signed"])
+    above = [method for method in methods if chance[method]["earlier_low"] > 0 or chance[method]["earlier_high"] < 0]
+    sentences = [
+        f"Plausible: {best} agrees most with the true effects, {interval(trained[best], 'signed')}; "
+        f"attention {interval(trained['attention'], 'signed')}, by size {interval(trained['attention'], 'size')}; "
+        f"random {interval(trained['random'], 'signed')}.",
+        "Faithful: deleting in its order lowers the log-odds by "
+        + ", ".join(f"{interval(trained[name], 'deletion')} for {name}" for name in ("random", "attention"))
+        + f", {interval(trained['most recent'], 'deletion')} for most recent and "
+        f"{interval(trained['occlusion'], 'deletion')} for occlusion, which wins by construction.",
+        "On weights of plain chance, among all films but the last, "
+        + (f"only {' and '.join(above)} still agree" if above else "no method agrees")
+        + " with the true effects.",
+    ]
+    for world, found in figures["last"].items():
+        truth, model = (found["series"]["methods"][name] for name in ("truth", "occlusion"))
+        sentences.append(
+            f"Films {world}, when the last film has a next one in its series: it carries {interval(truth, 'last')} of "
+            f"the true effect and {interval(model, 'last')} by occlusion; an even share is "
+            f"{found['series']['even share']:.2f}."
+        )
+    return sentences
 
 
 def show(page: Page) -> None:
@@ -197,6 +227,8 @@ def show(page: Page) -> None:
         for group, row in found.items()
     }
     say(f"share of the last film\n{pd.DataFrame.from_dict(rows, orient='index').to_string()}")
+    for sentence in page.figures["findings"]:
+        say(sentence)
 
 
 def interval(row: Mapping[str, float], name: str) -> str:

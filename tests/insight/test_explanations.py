@@ -72,20 +72,20 @@ class TestTruth:
 
 class TestAgreement:
     @pytest.mark.parametrize(
-        ("weights", "effects", "signed", "size", "top"),
+        ("weights", "effects", "signed", "size", "earlier", "top"),
         [
-            ([1, 2, 3], [10, 20, 30], 1, 1, 1),
-            ([3, 2, 1], [10, 20, 30], -1, -1, 0),
-            ([1, 2, 3], [-10, -20, -30], -1, 1, 1),
+            ([1, 2, 3], [10, 20, 30], 1, 1, 1, 1),
+            ([3, 2, 1], [10, 20, 30], -1, -1, -1, 0),
+            ([1, 2, 3], [-10, -20, -30], -1, 1, -1, 1),
             # ranks 1, 3, 2 against 1, 2, 3: 1 - 6 * (0 + 1 + 1) / (3 * (9 - 1))
-            ([1, 3, 2], [10, 20, 30], 0.5, 0.5, 0),
-            ([5, 5, 5], [10, 20, 30], 0, 0, 0),
-            ([5], [10], 0, 0, 1),
+            ([1, 3, 2], [10, 20, 30], 0.5, 0.5, 1, 0),
+            ([5, 5, 5], [10, 20, 30], 0, 0, 0, 0),
+            ([5], [10], 0, 0, 0, 1),
         ],
     )
-    def test_is_spearmans_with_and_without_signs(self, weights, effects, signed, size, top):
+    def test_is_spearmans_with_and_without_signs_and_the_last(self, weights, effects, signed, size, earlier, top):
         found = agree(np.array(weights, dtype=float), np.array(effects, dtype=float))
-        assert found == pytest.approx({"signed": signed, "size": size, "top": top})
+        assert found == pytest.approx({"signed": signed, "size": size, "earlier": earlier, "top": top})
 
     def test_the_share_of_the_last_item_drops_signs(self):
         assert share_of_last(np.array([1.0, -2.0, -3.0])) == pytest.approx(3 / 6)
@@ -127,7 +127,7 @@ class TestScores:
 
     def test_the_truth_agrees_with_itself(self, tiny, cases):
         scores = score_explanations(tiny, cases, methods=["truth"], curves=False)
-        assert scores[["signed", "size", "top"]].to_numpy() == pytest.approx(1)
+        assert scores[["signed", "size", "earlier", "top"]].to_numpy() == pytest.approx(1)
         assert "deletion" not in scores
 
     def test_weights_are_what_the_methods_say(self, tiny):

@@ -28,6 +28,7 @@ EXPLAINERS = (*FLOORS, *ATTENTION, *METHODS)
 MEASURES = {
     "signed": "rank correlation with the true effect, -1 to 1",
     "size": "rank correlation with the size of the true effect, signs dropped, -1 to 1",
+    "earlier": "the same as signed among all items but the last, -1 to 1",
     "top": "share of recommendations where the strongest item is the truly strongest, 0 to 1",
     "last": "share of all weight, signs dropped, that the last item carries, 0 to 1",
     "deletion": "mean fall of the log-odds while the items go, most helpful first; higher is more faithful",
@@ -136,18 +137,21 @@ def score_explanations(
 
 
 def agree(weights: np.ndarray, effects: np.ndarray) -> dict[str, float]:
-    """How far the weights of one explanation agree with the true effects: ``signed``, ``size`` and ``top``.
+    """How far the weights of one explanation agree with the true effects: ``signed``, ``size``, ``earlier``, ``top``.
 
-    Spearman's rank correlation within one history. Weights without sign, as attention's, can only be fair game for
-    ``size`` and ``top``, where every method's sign is dropped; ``signed`` shows what that costs.
+    Spearman's rank correlation within one history. Weights without sign, as attention's, are judged fairly by ``size``
+    and ``top``, where every method's sign is dropped; ``signed`` shows what that costs. ``earlier`` leaves out the last
+    item, which stands out by its place alone, in the world and in any model that reads from left to right.
 
     Example:
-        >>> agree(np.array([0.1, 0.2, 0.7]), np.array([0.1, -0.5, 0.9]))
-        {'signed': 0.5, 'size': 1.0, 'top': 1.0}
+        >>> found = agree(np.array([0.1, 0.2, 0.7]), np.array([0.1, -0.5, 0.9]))
+        >>> {name: round(value, 3) for name, value in found.items()}
+        {'signed': 0.5, 'size': 1.0, 'earlier': -1.0, 'top': 1.0}
     """
     return {
         "signed": _spearman(weights, effects),
         "size": _spearman(np.abs(weights), np.abs(effects)),
+        "earlier": _spearman(weights[:-1], effects[:-1]),
         "top": float(np.abs(weights).argmax() == np.abs(effects).argmax()),
     }
 
