@@ -5,7 +5,9 @@
 Over 200 viewers' first recommendations: how far attention, rollout and every attribution agree with what each film of
 the history truly does to the recommendation, and with what the model does when films are taken away; the same for
 models that have learned nothing. Then the films are simulated again without the steps from a film to the next of its
-series or director, a model is trained on that, and what the last film of the history was found to do must be gone.
+series or director, a model is trained on that, and what the last film of the history was found to do must be gone: a
+last film with a next one in its series must then carry no more than any other last film. What is left to it is the
+contrast between light and heavy films, which stays.
 
 Every row is saved as soon as it is measured, in ``benchmarks/results/explain-films.json``; calling again goes on with
 what is missing.
@@ -97,11 +99,12 @@ def sample(histories: Mapping[str, Sequence[str]], *, n: int) -> dict[str, Seque
 
 @dataclass(frozen=True)
 class World:
-    """Simulated films, and a model trained on them."""
+    """Simulated films, and a model trained on them; perhaps the same world where nothing hangs on the last film."""
 
     split: Split
     truth: films.Films
     recommender: GPT2Recommender
+    still: films.Films | None = None
 
 
 def measure_last(page: Page, worlds: Mapping[str, World], *, key: str, n: int = GROUP) -> None:
@@ -135,6 +138,10 @@ def last_row(world: World, histories: Mapping[str, Sequence[str]]) -> tuple[Row,
     """The last film's share by the truth and by quick methods, and what an even share would be."""
     cases = know_cases(world.recommender, world.truth, histories, last=LAST)
     scores = score_explanations(world.recommender, cases, methods=("truth", *QUICK), curves=False)
+    if world.still is not None:
+        still = know_cases(world.recommender, world.still, histories, last=LAST)
+        without = score_explanations(world.recommender, still, methods=["truth"], curves=False)
+        scores = pd.concat([scores, without.assign(method="truth without contrast")])
     table = average_explanations(scores)[["last", "last_low", "last_high"]]
     following = next_in_series(world.split.dataset.catalog)
     row: Row = {"methods": table.to_dict("index"), "cases": len(cases)}
@@ -177,7 +184,12 @@ def main() -> int:
     other, other_truth = without_steps(split)
     worlds = {
         "as bundled": World(split, truth, trained),
-        "without steps": World(other, other_truth, finished_run(other, config=TrainingConfig())),
+        "without steps": World(
+            other,
+            other_truth,
+            finished_run(other, config=TrainingConfig()),
+            still=replace(other_truth, effects=replace(NO_STEPS, contrast=0)),
+        ),
     }
     measure_last(page, worlds, key=key)
     page.figures["findings"] = findings(page.figures)
@@ -205,11 +217,14 @@ def findings(figures: Row) -> list[str]:
         + " with the true effects.",
     ]
     for world, found in figures["last"].items():
-        truth, model = (found["series"]["methods"][name] for name in ("truth", "occlusion"))
+        shares = {group: found[group]["methods"] for group in ("series", "no step")}
+        told = (
+            f"{interval(shares['series'][name], 'last')} against {interval(shares['no step'][name], 'last')} by {name}"
+            for name in ("truth", "occlusion", "attention", "rollout")
+        )
         sentences.append(
-            f"Films {world}, when the last film has a next one in its series: it carries {interval(truth, 'last')} of "
-            f"the true effect and {interval(model, 'last')} by occlusion; an even share is "
-            f"{found['series']['even share']:.2f}."
+            f"Films {world}: share of the last film when it has a next one in its series against when it leads to no "
+            f"step: {', '.join(told)}."
         )
     return sentences
 
