@@ -50,7 +50,7 @@ def integrate_gradients(question: Question, seed: int = 0) -> WordEffects:
     return WordEffects(effect, note)
 
 
-def share_fairly(question: Question, seed: int = 0) -> WordEffects:
+def sample_shapley(question: Question, seed: int = 0) -> WordEffects:
     """Shapley values: what each word adds, on average over all orders in which the words could be uncovered.
 
     Sampled as in Castro, Gomez and Tejada (2009), section 3: random orders, each an unbiased draw; the interval is
@@ -69,7 +69,7 @@ def share_fairly(question: Question, seed: int = 0) -> WordEffects:
     return _averaged(torch.stack(values), note=f"{draws} random orders")
 
 
-def fit_lines(question: Question, seed: int = 0) -> WordEffects:
+def fit_lime(question: Question, seed: int = 0) -> WordEffects:
     """LIME: coefficients of a linear model of the log-odds, fitted to prompts in which random words are hidden.
 
     Ribeiro, Singh and Guestrin (2016), section 3. Every word is hidden with probability 1/2 and prompts like the whole
