@@ -13,6 +13,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import explain  # noqa: E402
 import levers  # noqa: E402
 import prove_data  # noqa: E402
 import prove_notebooks  # noqa: E402
@@ -21,7 +22,8 @@ import swapped  # noqa: E402
 import wishes  # noqa: E402
 from records import Page, fingerprint  # noqa: E402
 
-from workbench.catalogs import Split, leave_one_out, read_tables  # noqa: E402
+from workbench.catalogs import Split, leave_one_out, load_dataset, read_tables  # noqa: E402
+from workbench.catalogs.films import Films, films_truth  # noqa: E402
 from workbench.evaluation import PairedDifference, evaluate, ndcg  # noqa: E402
 from workbench.language.requests import held_out  # noqa: E402
 from workbench.models import GPT2Recommender, Popularity, Transitions  # noqa: E402
@@ -277,6 +279,75 @@ class TestPlacebos:
         assert (shuffled["item_id"] != circle.train["item_id"]).mean() > 0.5
         lengths = [table.groupby("user_id").size().to_dict() for table in (circle.train, random)]
         assert lengths[0] == lengths[1] and not random.duplicated(["user_id", "item_id"]).any()
+
+
+class Circle:
+    """The truth about the circle: the film after the last one, nearly always."""
+
+    def probabilities(self, history: list[str]) -> np.ndarray:
+        weights = 1 + np.array([sum(int(film[1:]) % 5 == n % 5 for film in history) for n in range(40)])
+        weights = weights.astype(float)
+        weights[(int(history[-1][1:]) + 1) % 40 if history else 0] += 1000
+        return weights / weights.sum()
+
+
+@pytest.fixture(scope="module")
+def explained(circle: Split, recommender: GPT2Recommender, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    page = Page(tmp_path_factory.mktemp("explain") / "explain-circle.json")
+    models = {"trained": recommender} | explain.untaught(recommender)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explain, "EXPLAINERS", ("random", "most recent", "attention", "occlusion"))
+        explain.measure(page, circle, Circle(), models, key="k", n=20)
+    return page
+
+
+class TestExplain:
+    def test_every_model_and_method_has_its_row_with_differences_to_the_references(self, explained: Page) -> None:
+        methods = ["truth", "random", "most recent", "attention", "occlusion"]
+        assert {model: list(rows) for model, rows in explained.figures["models"].items()} == dict.fromkeys(
+            ("trained", "usual start", "plain chance"), methods
+        )
+        rows = explained.figures["models"]["trained"]
+        less = rows["occlusion"]["less"]
+        assert set(less) == {"random", "attention"} and set(rows["random"]["less"]) == {"attention"}
+        gap = rows["occlusion"]["signed"] - rows["attention"]["signed"]
+        assert less["attention"]["signed"]["mean"] == pytest.approx(gap)
+        assert less["attention"]["signed"]["low"] <= gap <= less["attention"]["signed"]["high"]
+
+    def test_what_the_model_learned_is_found_in_it_and_not_in_one_that_learned_nothing(self, explained: Page) -> None:
+        trained, chance = (explained.figures["models"][model] for model in ("trained", "plain chance"))
+        assert trained["occlusion"]["less"]["random"]["top"]["low"] > 0
+        assert trained["occlusion"]["less"]["random"]["deletion"]["low"] > 0
+        assert trained["occlusion"]["signed"] > chance["occlusion"]["signed"]
+
+    def test_a_second_call_measures_nothing_again(
+        self, explained: Page, circle: Split, recommender: GPT2Recommender
+    ) -> None:
+        again = Page(explained.path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(explain, "EXPLAINERS", ("random", "occlusion"))
+            patch.setattr(explain, "know_cases", None)  # calling it would raise
+            explain.measure(again, circle, Circle(), {"trained": recommender}, key="k", n=20)
+        assert again.figures == explained.figures
+
+    def test_groups_are_told_apart_by_what_the_last_film_leads_to(self) -> None:
+        split = leave_one_out(load_dataset("films"))
+        found = explain.groups(split)
+        catalog = split.dataset.catalog.set_index("item_id")
+        step = Films(films_truth().catalog, films_truth().taste_groups).transitions
+        assert min(map(len, found.values())) >= 100
+        for history in list(found["series"].values())[:20]:
+            following = explain.next_in_series(split.dataset.catalog)[history[-1]]
+            series = catalog.loc[[history[-1], following], "series"].tolist()
+            assert series[0] == series[1] and following not in history
+            assert catalog["year"][history[-1]] <= catalog["year"][following]
+        for history in list(found["no step"].values())[:20]:
+            assert step[catalog.index.get_loc(history[-1])].max() == 1.5  # nothing but the change of tone
+
+    def test_without_steps_the_last_film_leads_nowhere_but_to_the_other_tone(self) -> None:
+        split, truth = explain.without_steps(leave_one_out(load_dataset("films")))
+        assert split.dataset.name == "films-without-steps"
+        assert set(np.unique(truth.transitions)) == {0.0, 1.5}
 
 
 class TestSwaps:

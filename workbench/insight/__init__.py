@@ -6,6 +6,7 @@ from workbench.insight.alignment import NearestItems, align_kinds
 from workbench.insight.attention import AttentionMap, attend
 from workbench.insight.attribution import Attribution, attribute
 from workbench.insight.counterfactuals import Counterfactual, counterfactual
+from workbench.insight.explanations import average_explanations, know_cases, read_explanations, score_explanations
 from workbench.insight.groups import agree_with, count_groups, find_groups
 from workbench.insight.heads import measure_heads, name_heads
 from workbench.insight.maps import EmbeddingMap, fit_map, place
@@ -25,11 +26,13 @@ __all__ = [
     "align_kinds",
     "attend",
     "attribute",
+    "average_explanations",
     "count_groups",
     "counterfactual",
     "describe_items",
     "find_groups",
     "fit_map",
+    "know_cases",
     "map_quality",
     "measure_heads",
     "mixing",
@@ -37,5 +40,7 @@ __all__ = [
     "name_heads",
     "place",
     "portray_users",
+    "read_explanations",
+    "score_explanations",
     "weigh_history",
 ]

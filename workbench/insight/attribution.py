@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workbench.insight.captum_methods import fit_lines, integrate_gradients, share_fairly
+from workbench.insight.captum_methods import fit_lime, integrate_gradients, sample_shapley
 from workbench.insight.occlusion import WordEffects, mask_each, remove_each
 from workbench.insight.question import Question, ask
 from workbench.models import GPT2Recommender
@@ -16,8 +16,8 @@ METHODS: dict[str, Callable[[Question, int], WordEffects]] = {
     "occlusion": remove_each,
     "masking": mask_each,
     "integrated gradients": integrate_gradients,
-    "shap": share_fairly,
-    "lime": fit_lines,
+    "shap": sample_shapley,
+    "lime": fit_lime,
 }
 
 
@@ -90,7 +90,8 @@ def attribute(
         method: "occlusion": the word is removed and the gap closed, exact. "masking": it keeps its place, but its
             embedding becomes the mean of all items' (of all text's, for a request word), exact. "integrated gradients":
             along the line from everything masked to nothing masked, sums to the whole difference within 1 %. "shap":
-            Shapley values of masking, sampled. "lime": a linear fit to random maskings, sampled.
+            Shapley values of masking, sampled. "lime": a linear fit to random maskings, sampled. The last two read
+            the model a thousand times and more, which takes seconds for a long history.
         seed: For "shap" and "lime": the same seed gives the same numbers.
 
     Raises:

@@ -18,7 +18,7 @@ from workbench.insight.question import BATCH, Hiding, Question
 STEPS = (32, 64, 128, 256, 512, 1024)  # of the path of integrated gradients: the first that is complete
 COMPLETE = 0.01  # the effects' sum may miss the whole difference by this share of it ...
 LEAST = 0.1  # ... or of this many units of log-odds, when the difference is smaller
-EVALUATIONS = 1500  # of the model, about, for Shapley values and LIME ...
+EVALUATIONS = 1000  # of the model, about, for Shapley values and LIME ...
 FEWEST_DRAWS, MOST_DRAWS = 10, 50  # ... as far as these numbers of orders allow
 FITS = 10  # LIME's line is fitted this many times to fresh samples
 KERNEL_WIDTH = 0.25  # how fast LIME forgets samples unlike the prompt; its authors' choice for text
@@ -50,7 +50,7 @@ def integrate_gradients(question: Question, seed: int = 0) -> WordEffects:
     return WordEffects(effect, note)
 
 
-def share_fairly(question: Question, seed: int = 0) -> WordEffects:
+def sample_shapley(question: Question, seed: int = 0) -> WordEffects:
     """Shapley values: what each word adds, on average over all orders in which the words could be uncovered.
 
     Sampled as in Castro, Gomez and Tejada (2009), section 3: random orders, each an unbiased draw; the interval is
@@ -69,7 +69,7 @@ def share_fairly(question: Question, seed: int = 0) -> WordEffects:
     return _averaged(torch.stack(values), note=f"{draws} random orders")
 
 
-def fit_lines(question: Question, seed: int = 0) -> WordEffects:
+def fit_lime(question: Question, seed: int = 0) -> WordEffects:
     """LIME: coefficients of a linear model of the log-odds, fitted to prompts in which random words are hidden.
 
     Ribeiro, Singh and Guestrin (2016), section 3. Every word is hidden with probability 1/2 and prompts like the whole

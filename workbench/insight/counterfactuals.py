@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 
 import pandas as pd
 
@@ -82,10 +83,9 @@ def counterfactual(
         )
     tried = 0  # sizes of which every set was tried
     for size in (1, 2):
-        sets = list(combinations(rows, size)) if size == 1 or len(rows) * (len(rows) - 1) / 2 <= MOST_PAIRS else []
-        if len(rows) < size or not sets:
+        if not 0 < comb(len(rows), size) <= max(MOST_PAIRS, len(rows)):
             break
-        tried = size
+        tried, sets = size, list(combinations(rows, size))
         scores = score_without(question, sets)
         if scores.places.max() > k:
             return _result(question, list(sets[_lowest(scores)]), k=k, rank=rank, tried=tried)

@@ -73,7 +73,7 @@ def fit_map(
     *,
     method: Literal["umap", "pca"] = "umap",
     neighbours: int = 15,
-    min_distance: float = 0.1,
+    min_distance: float = 0.2,
     seed: int = 0,
     folder: str | Path | None = None,
 ) -> EmbeddingMap:
@@ -198,6 +198,7 @@ def new_umap(*, neighbours: int, seed: int, min_dist: float, dimensions: int = 2
         n_components=dimensions,
         n_neighbors=neighbours,
         min_dist=min_dist,
+        init="pca",  # points without ties to the others begin among them, not far away
         random_state=seed,
         n_jobs=1,  # what a seed means to UMAP; when it is said here, UMAP does not warn
     )

@@ -164,7 +164,7 @@ def _read_variants(recommender: GPT2Recommender, prompts: list[list[int]]) -> to
         batch = [prompts[i] for i in some]
         shared = min(len(commonprefix(batch)), min(map(len, batch)) - 1)  # the last word of each is always read
         ends = torch.tensor([len(prompt) - 1 - shared for prompt in batch], device=device)
-        words = torch.zeros(len(batch), int(ends.max()) + 1, dtype=torch.long)
+        words = torch.zeros(len(batch), max(map(len, batch)) - shared, dtype=torch.long)
         for place, prompt in enumerate(batch):
             words[place, : len(prompt) - shared] = torch.tensor(prompt[shared:])
         cache = None

@@ -1,0 +1,255 @@
+"""Does attention explain? Every method held against the simulator's true effects and against the model, on films.
+
+    python benchmarks/explain.py
+
+Over 200 viewers' first recommendations: how far attention, rollout and every attribution agree with what each film of
+the history truly does to the recommendation, and with what the model does when films are taken away; the same for
+models that have learned nothing. Then the films are simulated again without the steps from a film to the next of its
+series or director, a model is trained on that, and what the last film of the history was found to do must be gone: a
+last film with a next one in its series must then carry no more than any other last film. What is left to it is the
+contrast between light and heavy films, which stays.
+
+Every row is saved as soon as it is measured, in ``benchmarks/results/explain-films.json``; calling again goes on with
+what is missing.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from quality import finished_run
+from records import RESULTS, Page, Row, fingerprint, machine, say
+from transformers import GPT2LMHeadModel
+
+from workbench.catalogs import Split, films, leave_one_out, load_dataset
+from workbench.evaluation.intervals import bootstrap_means, percentile_interval
+from workbench.insight.explanations import (
+    ATTENTION,
+    EXPLAINERS,
+    FLOORS,
+    MEASURES,
+    KnownCase,
+    Simulator,
+    average_explanations,
+    know_cases,
+    read_explanations,
+    score_explanations,
+)
+from workbench.models import GPT2Recommender, start_recommender
+from workbench.training import TrainingConfig
+
+CASES, CONTROLS, GROUP = 200, 60, 100  # recommendations of the trained model, of the others, of a group in part two
+LAST = 30  # newest films of a history that everybody reads
+REFERENCES = ("random", "attention")  # every row also says how far it lies ahead of these, case by case
+QUICK = (*ATTENTION, "occlusion", "masking", "integrated gradients")
+NO_STEPS = films.Effects(series=0, director=0)
+Cases = Callable[[], list[KnownCase]]
+
+
+def measure(
+    page: Page, split: Split, simulator: Simulator, models: Mapping[str, GPT2Recommender], *, key: str, n: int = CASES
+) -> None:
+    """Score every method on every model, over first recommendations of the model called "trained".
+
+    The others explain the same recommendations, fewer of them, so that only what was learned differs.
+    """
+    histories = sample(split.histories(), n=n)
+    cases = functools.cache(lambda: know_cases(models["trained"], simulator, histories, last=LAST))
+    for model, recommender in models.items():
+        few = n if model == "trained" else CONTROLS
+        score = functools.cache(functools.partial(scores_of, recommender, cases, few))
+        for method in ("truth", *EXPLAINERS):
+            make = functools.partial(method_row, score, method)
+            page.once("models", model, method, key=f"{key} {few}", make=make)
+
+
+def scores_of(recommender: GPT2Recommender, cases: Cases, few: int, method: str) -> pd.DataFrame:
+    """The scores of one method, one row per case."""
+    return score_explanations(recommender, cases()[:few], methods=[method])
+
+
+def method_row(score: Callable[[str], pd.DataFrame], method: str) -> tuple[Row, None]:
+    """Means with intervals, and paired differences to the references."""
+    row = average_explanations(score(method)).loc[method].to_dict()
+    row["less"] = {other: differences(score(method), score(other)) for other in REFERENCES if other != method}
+    row["wins_deletion_by_construction"] = method == "occlusion"  # its first step is what it measures
+    return row, None
+
+
+def differences(scores: pd.DataFrame, others: pd.DataFrame) -> Row:
+    """Mean paired difference of every measure, with its interval over cases."""
+    gaps = scores[list(MEASURES)].to_numpy(float) - others[list(MEASURES)].to_numpy(float)
+    low, high = percentile_interval(bootstrap_means(gaps))
+    means = gaps.mean(0)
+    return {name: {"mean": means[n], "low": low[n], "high": high[n]} for n, name in enumerate(MEASURES)}
+
+
+def sample(histories: Mapping[str, Sequence[str]], *, n: int) -> dict[str, Sequence[str]]:
+    """At most n users, drawn once and for all, in their order."""
+    drawn = np.random.default_rng(0).permutation(len(histories))[:n]
+    users = list(histories)
+    return {users[place]: histories[users[place]] for place in sorted(drawn)}
+
+
+@dataclass(frozen=True)
+class World:
+    """Simulated films, and a model trained on them; perhaps the same world where nothing hangs on the last film."""
+
+    split: Split
+    truth: films.Films
+    recommender: GPT2Recommender
+    still: films.Films | None = None
+
+
+def measure_last(page: Page, worlds: Mapping[str, World], *, key: str, n: int = GROUP) -> None:
+    """Share of all effect that the last film carries, in each world, with and without a next film in its series."""
+    for name, world in worlds.items():
+        for group, histories in groups(world.split).items():
+            chosen = sample(histories, n=n)
+            page.once("last", name, group, key=f"{key} {n}", make=functools.partial(last_row, world, chosen))
+
+
+def groups(split: Split) -> dict[str, dict[str, list[str]]]:
+    """Histories whose last film has an unseen next one in its series, and those whose last film leads to no step."""
+    catalog = split.dataset.catalog
+    steps = films.Films(catalog, pd.DataFrame(), films.Effects(popularity=0, drift=0, taste=0, contrast=0, context=0))
+    some = steps.transitions.any(axis=1)
+    following = next_in_series(catalog)
+    rows = {item: row for row, item in enumerate(catalog["item_id"])}
+    return {
+        "series": {u: h for u, h in split.histories().items() if following.get(h[-1], h[-1]) not in h},
+        "no step": {u: h for u, h in split.histories().items() if not some[rows[h[-1]]]},
+    }
+
+
+def next_in_series(catalog: pd.DataFrame) -> dict[str, str]:
+    """The next film of a named series, by year and title."""
+    named = catalog[catalog["series"].fillna("") != ""].sort_values(["year", "title"])
+    return {first: second for _, some in named.groupby("series") for first, second in pairwise(some["item_id"])}
+
+
+def last_row(world: World, histories: Mapping[str, Sequence[str]]) -> tuple[Row, None]:
+    """The last film's share by the truth and by quick methods, and what an even share would be."""
+    cases = know_cases(world.recommender, world.truth, histories, last=LAST)
+    scores = score_explanations(world.recommender, cases, methods=("truth", *QUICK), curves=False)
+    if world.still is not None:
+        still = know_cases(world.recommender, world.still, histories, last=LAST)
+        without = score_explanations(world.recommender, still, methods=["truth"], curves=False)
+        scores = pd.concat([scores, without.assign(method="truth without contrast")])
+    table = average_explanations(scores)[["last", "last_low", "last_high"]]
+    following = next_in_series(world.split.dataset.catalog)
+    row: Row = {"methods": table.to_dict("index"), "cases": len(cases)}
+    row["even share"] = float(np.mean([1 / len(case.history) for case in cases]))
+    row["recommended the next in the series"] = float(
+        np.mean([following.get(case.history[-1]) == case.item_id for case in cases])
+    )
+    return row, None
+
+
+def untaught(trained: GPT2Recommender) -> dict[str, GPT2Recommender]:
+    """Two models of the same shape that saw no history: the usual start, whose rows know genres, and plain chance."""
+    shape = trained.model.config
+    size = {"layers": shape.n_layer, "width": shape.n_embd, "heads": shape.n_head}
+    start, chance = (
+        start_recommender(trained.catalog, max_history=trained.template.max_history, **size) for _ in range(2)
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        chance.model.load_state_dict(GPT2LMHeadModel(shape).state_dict())
+    return {"usual start": start, "plain chance": chance}
+
+
+def without_steps(split: Split) -> tuple[Split, films.Films]:
+    """The same viewers and films, simulated with no step from a film to the next of its series or director."""
+    simulation = films.simulate(effects=NO_STEPS)
+    dataset = replace(split.dataset, name="films-without-steps", interactions=simulation.interactions)
+    return leave_one_out(dataset), films.Films(films.read_catalog(), simulation.taste_groups, NO_STEPS)
+
+
+def main() -> int:
+    """Measure what is missing and print the tables."""
+    page = Page(RESULTS / "explain-films.json")
+    split, truth = leave_one_out(load_dataset("films")), films.films_truth()
+    trained = finished_run(split, config=TrainingConfig())
+    source = [path.read_text("utf-8") for path in sorted(Path(films.__file__).parent.glob("*.py"))]
+    key = fingerprint(split, trained.record["key"], source, LAST, list(MEASURES))
+    page.figures |= {"dataset": "films", "machine": machine(), "history": LAST, "measures": MEASURES}
+    measure(page, split, truth, {"trained": trained} | untaught(trained), key=key)
+    other, other_truth = without_steps(split)
+    worlds = {
+        "as bundled": World(split, truth, trained),
+        "without steps": World(
+            other,
+            other_truth,
+            finished_run(other, config=TrainingConfig()),
+            still=replace(other_truth, effects=replace(NO_STEPS, contrast=0)),
+        ),
+    }
+    measure_last(page, worlds, key=key)
+    page.figures["findings"] = findings(page.figures)
+    page.save()
+    show(page)
+    return 0
+
+
+def findings(figures: Row) -> list[str]:
+    """What came out, in sentences that follow from the figures."""
+    trained, chance = figures["models"]["trained"], figures["models"]["plain chance"]
+    methods = [method for method in EXPLAINERS if method not in FLOORS]
+    best = max(methods, key=lambda method: trained[method]["signed"])
+    above = [method for method in methods if chance[method]["earlier_low"] > 0 or chance[method]["earlier_high"] < 0]
+    sentences = [
+        f"Plausible: {best} agrees most with the true effects, {interval(trained[best], 'signed')}; "
+        f"attention {interval(trained['attention'], 'signed')}, by size {interval(trained['attention'], 'size')}; "
+        f"random {interval(trained['random'], 'signed')}.",
+        "Faithful: deleting in its order lowers the log-odds by "
+        + ", ".join(f"{interval(trained[name], 'deletion')} for {name}" for name in ("random", "attention"))
+        + f", {interval(trained['most recent'], 'deletion')} for most recent and "
+        f"{interval(trained['occlusion'], 'deletion')} for occlusion, which wins by construction.",
+        "On weights of plain chance, among all films but the last, "
+        + (f"only {' and '.join(above)} still agree" if above else "no method agrees")
+        + " with the true effects.",
+    ]
+    for world, found in figures["last"].items():
+        shares = {group: found[group]["methods"] for group in ("series", "no step")}
+        told = (
+            f"{interval(shares['series'][name], 'last')} against {interval(shares['no step'][name], 'last')} by {name}"
+            for name in ("truth", "occlusion", "attention", "rollout")
+        )
+        sentences.append(
+            f"Films {world}: share of the last film when it has a next one in its series against when it leads to no "
+            f"step: {', '.join(told)}."
+        )
+    return sentences
+
+
+def show(page: Page) -> None:
+    """Print both tables."""
+    table = read_explanations(page.path)
+    for model, some in table.groupby(level="model", sort=False):
+        text = {name: [interval(row, name) for _, row in some.iterrows()] for name in MEASURES}
+        say(f"{model}\n{pd.DataFrame(text, index=some.index.get_level_values('method')).to_string()}")
+    rows = {
+        (world, group): {name: interval(one, "last") for name, one in row["methods"].items()}
+        | {"even share": f"{row['even share']:.2f}"}
+        for world, found in page.figures["last"].items()
+        for group, row in found.items()
+    }
+    say(f"share of the last film\n{pd.DataFrame.from_dict(rows, orient='index').to_string()}")
+    for sentence in page.figures["findings"]:
+        say(sentence)
+
+
+def interval(row: Mapping[str, float], name: str) -> str:
+    """A mean and its interval."""
+    return f"{row[name]:.2f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
