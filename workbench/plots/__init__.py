@@ -20,6 +20,7 @@ from workbench.plots.data import history_lengths, popularity_curve, timeline
 from workbench.plots.history import HistoryTable, history_chart
 from workbench.plots.learning import NDCG, learning_curves, ranking_table
 from workbench.plots.lists import ListTable, list_table
+from workbench.plots.maps import is_map, map_chart
 from workbench.plots.saving import write_figure, write_page, write_table
 from workbench.plots.theme import chart_html, use_renderer
 
@@ -33,6 +34,7 @@ __all__ = [
     "history_lengths",
     "learning_curves",
     "list_table",
+    "map_chart",
     "popularity_curve",
     "ranking_table",
     "save",
@@ -46,8 +48,8 @@ def draw(result: Any) -> go.Figure:
     """The chart that belongs to a result.
 
     Args:
-        result: A dataset (its popularity curve), a training log (learning curves), what ``evaluate`` returns
-            (rankers side by side), what ``attend`` returns (a heat map), or a view with a ``figure`` of its own.
+        result: A dataset (its popularity curve), a training log (learning curves), what ``evaluate`` returns (rankers
+            side by side), what ``attend`` returns (a heat map), a map of embeddings, or a view (its still picture).
 
     Raises:
         TypeError: If there is no chart for this kind of result; the message lists the kinds there are.
@@ -63,17 +65,19 @@ def draw(result: Any) -> go.Figure:
         return popularity_curve(result)
     if hasattr(result, "history_weights"):  # an AttentionMap; its room would bring torch along
         return attention_chart(result)
-    if isinstance(getattr(result, "figure", None), go.Figure):
-        return go.Figure(result.figure)
     if isinstance(result, pd.DataFrame):
         if "train_loss" in result and NDCG in result:
             return learning_curves(result)
         measured = [name for name in result if f"{name}_low" in result and f"{name}_high" in result]
         if measured:
             return ranking_table(result, "ndcg@10" if "ndcg@10" in measured else measured[0])
+    elif is_map(result):
+        return map_chart(result)
+    elif callable(getattr(result, "figure", None)):
+        return result.figure()
     raise TypeError(
-        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate or "
-        "attend returns; rankings are shown by list_table(rankings, catalog)."
+        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate or attend "
+        "returns, or a map of embeddings; rankings are shown by list_table(rankings, catalog)."
     )
 
 
@@ -93,7 +97,7 @@ def save(result: Any, path: str | os.PathLike) -> Path:
         RuntimeError: If a ``.png`` cannot be made on this machine.
     """
     path = Path(path)
-    table = result if isinstance(result, pd.DataFrame) else getattr(result, "df", None)
+    table = result if isinstance(result, pd.DataFrame) else getattr(result, "table" if is_map(result) else "df", None)
     if path.suffix in (".csv", ".parquet"):
         if not isinstance(table, pd.DataFrame):
             raise ValueError(

@@ -1,0 +1,91 @@
+"""What the browser is shown: views on films and on made-up data of any size, and their state as a file.
+
+Imported by the notebooks that ``screens.py`` and ``ui.py`` write.
+"""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+
+from workbench.catalogs import Dataset, leave_one_out, load_dataset
+from workbench.catalogs.films.bundle import films_truth
+from workbench.insight.maps import EmbeddingMap
+from workbench.models import GPT2Recommender, embed_items, embed_users, start_recommender
+from workbench.training import saved_run
+from workbench.widgets import EmbeddingExplorer
+from workbench.widgets.view import View
+
+
+def films_explorer(*, trained: bool = True) -> EmbeddingExplorer:
+    """The bundled films with their simulated viewers and true taste groups; untrained weights are there at once."""
+    split = leave_one_out(load_dataset("films"))
+    recommender = saved_run(split) if trained else start_recommender(split.dataset.catalog, layers=1, width=16, heads=2)
+    truth = films_truth().taste_groups[["user_id", "taste_group"]]
+    dataset = replace(split.dataset, users=split.dataset.users.merge(truth, on="user_id"))
+    return explore(dataset, recommender, split.histories(on="test"))
+
+
+def made_up_explorer(n: int, *, ranked: bool = True) -> EmbeddingExplorer:
+    """Half as many items as points, half users with 20 items each, and an untrained recommender of 64 numbers."""
+    rng, n_items = np.random.default_rng(0), n // 2
+    ids, genres = [f"f{row:06d}" for row in range(n_items)], ["Drama", "Comedy", "Crime|War", "Horror", "Sci-Fi"]
+    catalog = {"item_id": ids, "title": [f"Film number {row}" for row in range(n_items)]}
+    catalog |= {"genres": rng.choice(genres, n_items), "year": rng.integers(1930, 2024, n_items)}
+    histories = {f"u{row:06d}": rng.choice(ids, 20).tolist() for row in range(n - n_items)}
+    events = [(user, item, step) for user, items in histories.items() for step, item in enumerate(items)]
+    table = pd.DataFrame(events, columns=["user_id", "item_id", "position"])
+    dataset = Dataset("made up", pd.DataFrame(catalog), table)
+    if ranked:
+        return explore(dataset, start_recommender(dataset.catalog, layers=2, width=64, heads=2), histories)
+    kinds = [("item", name) for name in ids] + [("user", name) for name in histories]
+    index = pd.MultiIndex.from_tuples(kinds, names=["kind", "id"])
+    centres = rng.normal(size=(12, 32))
+    vectors = centres[rng.integers(0, 12, n)] + 0.6 * rng.normal(size=(n, 32))
+    return EmbeddingExplorer(plane(pd.DataFrame(vectors.astype(np.float32), index=index)), dataset, histories=histories)
+
+
+def explore(dataset: Dataset, recommender: GPT2Recommender, histories: dict[str, list[str]]) -> EmbeddingExplorer:
+    """An explorer over all items and users, with groups."""
+    vectors = pd.concat([embed_items(recommender), embed_users(recommender, histories)])
+    centred = vectors - vectors.groupby(level="kind").transform("mean")  # else users and items are two clouds
+    embedding_map = plane(centred)
+    groups = name_groups(embedding_map, dataset.catalog)
+    return EmbeddingExplorer(embedding_map, dataset, recommender=recommender, histories=histories, groups=groups)
+
+
+def plane(vectors: pd.DataFrame) -> EmbeddingMap:
+    """The first two principal components as a map; no figure of quality is measured."""
+    unit = vectors.div(np.linalg.norm(vectors, axis=1), axis=0).astype(np.float32)
+    places = PCA(2, random_state=0).fit_transform(unit)
+    table = pd.DataFrame(places, index=vectors.index, columns=["x", "y"])
+    return EmbeddingMap(table, unit, "pca", {"seed": 0}, {}, "", False, 0.0)
+
+
+def name_groups(embedding_map: EmbeddingMap, catalog: pd.DataFrame) -> pd.DataFrame:
+    """Eight groups in the plane, each called by the genres most frequent among its items."""
+    labels = KMeans(8, n_init=2, random_state=0).fit_predict(embedding_map.table)
+    genres = catalog.set_index("item_id")["genres"].reindex(embedding_map.table.index.get_level_values("id"))
+    common = genres.groupby(labels).agg(lambda some: " ".join((some.mode().tolist() or ["?"])[0].split("|")[:2]))
+    names = [f"{common[label]} {label + 1}" for label in labels]
+    return pd.DataFrame({"group": names}, index=embedding_map.table.index)
+
+
+def tell(view: View, path: str = "state.json") -> View:
+    """Write, after every answer of a view, what it holds, so that whoever drives the browser can look it up."""
+
+    def write(_: object = None) -> None:
+        chosen, selected = view.chosen, view.selected
+        state = {"status": view.status.value, "chosen": chosen, "selected": selected["id"].tolist(), "code": view.code}
+        draft = Path(path + ".part")
+        draft.write_text(json.dumps(state), "utf-8")
+        os.replace(draft, path)
+
+    view.status.observe(write, "value")
+    write()
+    return view

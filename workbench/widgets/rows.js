@@ -1,0 +1,73 @@
+// A table whose rows are chosen by mouse or by keyboard: arrows, Home and End walk, Enter or space chooses. A cell is a
+// text, or a text and a share (0 to 1) drawn as a bar below it. All of it is put in as text, never as HTML.
+
+function fill(cell, content) {
+  const [text, share] = Array.isArray(content) ? content : [content, null];
+  cell.textContent = text;
+  if (share === null) return;
+  const bar = Object.assign(document.createElement("div"), { className: "wb-bar" });
+  bar.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
+  cell.append(bar);
+}
+
+function build(model) {
+  const table = document.createElement("table");
+  table.createCaption().textContent = model.get("caption");
+  if (!model.get("rows").length) return table;
+  table.setAttribute("role", "grid");
+  const head = table.createTHead().insertRow(), body = table.createTBody();
+  for (const name of model.get("columns")) {
+    head.append(Object.assign(document.createElement("th"), { scope: "col", textContent: name }));
+  }
+  for (const content of model.get("rows")) {
+    const row = body.insertRow();
+    row.tabIndex = -1;
+    for (const value of content) fill(row.insertCell(), value);
+  }
+  body.rows[0].tabIndex = 0;
+  return table;
+}
+
+export default {
+  render({ model, el }) {
+    const box = document.createElement("div");
+    box.className = "workbench-view workbench-rows";
+    box.dataset.lmSuppressShortcuts = "true"; // Enter and the arrows mean something else to the notebook around
+    box.style.height = `${model.get("height")}px`;
+    el.append(box);
+    let rows = [];
+
+    const walk = (to) => {
+      if (!rows[to]) return;
+      rows.forEach((row, place) => (row.tabIndex = place === to ? 0 : -1));
+      rows[to].focus();
+    };
+    const mark = () => rows.forEach((row, place) => row.setAttribute("aria-selected", place === model.get("chosen")));
+    const choose = (place) => {
+      if (place < 0) return;
+      model.set("chosen", place);
+      model.save_changes();
+    };
+    const show = () => {
+      const inside = box.contains(document.activeElement); // who walks through a table stays in it when it changes
+      const table = build(model);
+      box.replaceChildren(table);
+      box.scrollTop = 0;
+      rows = [...(table.tBodies[0]?.rows ?? [])];
+      mark();
+      if (inside) walk(0);
+    };
+    box.addEventListener("click", ({ target }) => choose(rows.indexOf(target.closest("tr"))));
+    box.addEventListener("keydown", (event) => {
+      const at = rows.indexOf(document.activeElement);
+      const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 };
+      if (at < 0 || !(event.key in steps || event.key === "Enter" || event.key === " ")) return;
+      event.preventDefault();
+      if (event.key in steps) walk(steps[event.key]);
+      else choose(at);
+    });
+    model.on("change:rows change:caption", show);
+    model.on("change:chosen", mark);
+    show();
+  },
+};

@@ -1,0 +1,82 @@
+"""What all views share: answers to controls that never run twice at once, a status line, and a still picture."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from threading import RLock
+from typing import Any
+
+import ipywidgets
+import plotly.graph_objects as go
+
+from workbench.plots import chart_html
+
+TEXT = (
+    "color:var(--jp-content-font-color1,CanvasText);font-family:var(--jp-ui-font-family,system-ui,sans-serif);"
+    "font-size:var(--jp-ui-font-size1,13px);line-height:1.5"
+)
+
+
+class View(ipywidgets.VBox):
+    """Controls in a column that answer the hands; where no kernel is, a still picture stands in their place.
+
+    A view lists its parts, connects each control through ``hear``, and draws itself in ``figure``.
+
+    Attributes:
+        status: The line that says in words what is going on: idle and the milliseconds, or what failed.
+        live: False shows the still picture only.
+    """
+
+    def __init__(self, *, live: bool = True) -> None:
+        """An empty view; ``children`` are set by whoever builds one."""
+        self.live, self.status = live, ipywidgets.HTML()
+        self._lock, self._quiet = RLock(), False  # some kernels answer controls from a second thread
+        super().__init__()
+        self.add_class("workbench-view-box")
+
+    def figure(self) -> go.Figure:
+        """The still picture of what is shown now."""
+        raise NotImplementedError
+
+    def hear(self, act: Callable[[], str | None]) -> Callable[[Any], None]:
+        """The answer to a control: one at a time, never to what we set ourselves, errors told inside the view.
+
+        Args:
+            act: What to do; it may return a sentence for the status line.
+        """
+
+        def answer(_: Any) -> None:
+            with self._lock:
+                if self._quiet:
+                    return
+                begun = time.perf_counter()
+                try:
+                    said = act()
+                except Exception as error:  # JupyterLab shows the errors of callbacks nowhere
+                    said = f"failed: {error}"
+                self.say(said or f"idle; the last answer took {1000 * (time.perf_counter() - begun):.0f} ms")
+
+        return answer
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Set controls without an answer to them."""
+        with self._lock:
+            before, self._quiet = self._quiet, True
+            try:
+                yield
+            finally:
+                self._quiet = before
+
+    def say(self, sentence: str) -> None:
+        """Put a sentence, plain text, on the status line."""
+        self.status.value = f"<span role='status' style='{TEXT}'>{escape(sentence)}</span>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the view, and the still picture for pages and for wherever the view cannot be drawn."""
+        figure = self.figure()
+        still = {"text/plain": figure.layout.meta["alt"], "text/html": chart_html(figure)}
+        if self.live:
+            return (super()._repr_mimebundle_(**kwargs) or {}) | still
+        return still | {"application/vnd.plotly.v1+json": figure.to_plotly_json()}
