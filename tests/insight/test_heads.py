@@ -33,8 +33,8 @@ def built(make_tiny, *heads: tuple[np.ndarray, np.ndarray], item_rows: np.ndarra
     for number, (queries, keys) in enumerate(heads):
         block, place = model.h[number // 2], 8 * (number % 2)
         for offset, wanted in ((0, queries), (16, keys)):
-            weight = torch.linalg.lstsq(block.ln_1(seen), torch.tensor(wanted, dtype=torch.float32)).solution
-            block.attn.c_attn.weight[:, offset + place : offset + place + 8] = weight
+            weight = np.linalg.pinv(block.ln_1(seen).double().numpy()) @ wanted
+            block.attn.c_attn.weight[:, offset + place : offset + place + 8] = torch.tensor(weight)
         block.attn.c_proj.weight.zero_()
         block.mlp.c_proj.weight.zero_()
     return recommender

@@ -48,9 +48,8 @@ def draw(result: Any) -> go.Figure:
     """The chart that belongs to a result.
 
     Args:
-        result: A dataset (its popularity curve), a training log (learning curves), what ``evaluate`` returns
-            (rankers side by side), what ``attend`` returns (a heat map), what
-            ``fit_map`` returns, or a view with a ``figure`` of its own.
+        result: A dataset (its popularity curve), a training log (learning curves), what ``evaluate`` returns (rankers
+            side by side), what ``attend`` returns (a heat map), a map of embeddings, or a view (its still picture).
 
     Raises:
         TypeError: If there is no chart for this kind of result; the message lists the kinds there are.
@@ -66,8 +65,6 @@ def draw(result: Any) -> go.Figure:
         return popularity_curve(result)
     if hasattr(result, "history_weights"):  # an AttentionMap; its room would bring torch along
         return attention_chart(result)
-    if isinstance(getattr(result, "figure", None), go.Figure):
-        return go.Figure(result.figure)
     if isinstance(result, pd.DataFrame):
         if "train_loss" in result and NDCG in result:
             return learning_curves(result)
@@ -76,9 +73,11 @@ def draw(result: Any) -> go.Figure:
             return ranking_table(result, "ndcg@10" if "ndcg@10" in measured else measured[0])
     elif is_map(result):
         return map_chart(result)
+    elif callable(getattr(result, "figure", None)):
+        return result.figure()
     raise TypeError(
-        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate, "
-        "attend or fit_map returns; rankings are shown by list_table(rankings, catalog)."
+        f"there is no chart for this {type(result).__name__}. Give a dataset, a training log, what evaluate or attend "
+        "returns, or a map of embeddings; rankings are shown by list_table(rankings, catalog)."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from plotly.colors import sample_colorscale
 
-from workbench.catalogs.labels import item_labels
+from workbench.catalogs import item_labels
 from workbench.plots.theme import BLUE, COLOURS, GREEN, RED, TEXT
 
 if TYPE_CHECKING:  # the room of maps needs torch, drawing does not

@@ -16,7 +16,7 @@ from workbench.insight.heads import informative_heads
 from workbench.models import GPT2Recommender
 from workbench.plots import HistoryTable, attention_chart, chart_html
 from workbench.plots.theme import ORANGE
-from workbench.widgets.attention_controls import build_controls
+from workbench.widgets.attention_controls import PLACES, build_controls
 from workbench.widgets.copy_button import CopyButton
 from workbench.widgets.view import TEXT, View
 
@@ -135,8 +135,8 @@ class AttentionViewer(View):
         """All controls as they were."""
         controls = self.controls
         with self.unheard():
-            controls.search.value, controls.show.value = "", "mean"
-            controls.head.index, controls.reading.index, controls.last.value = 0, 0, min(50, controls.last.max)
+            controls.search.value, controls.show.value, controls.last.value = "", "mean", min(PLACES, controls.last.max)
+            controls.head.index = controls.reading.index = 0
             controls.target.options = self._ranked()
             controls.target.value = self._first
         self._retarget()
@@ -150,12 +150,9 @@ class AttentionViewer(View):
         controls.search.observe(self.hear(self._search), "value")
         controls.reset.on_click(self.hear(self._reset))
         self.heat.data[0].on_click(self._click)
-        rows = [[controls.target, controls.search], [controls.show, controls.head], [controls.reading, controls.last]]
-        rows[-1].append(controls.reset)
         picture = ipywidgets.Box([self.heat], layout={"overflow": "auto", "max_width": "100%"})
         below = ipywidgets.HBox([picture, self.words], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
-        wrap = {"flex_flow": "row wrap"}
-        self.children = [*(ipywidgets.HBox(row, layout=wrap) for row in rows), self.status, below, self.copy]
+        self.children = [*controls.rows, self.status, below, self.copy]
 
     def _click(self, trace: go.Heatmap, points: Any, state: Any) -> None:
         """A click on a row of the picture chooses that row."""

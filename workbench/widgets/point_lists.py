@@ -1,6 +1,5 @@
 """What stands beside a map: the points found for a text, and a point's history, recommendations and neighbours."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.catalogs.labels import item_labels
+from workbench.catalogs.labels import fold, item_labels
 from workbench.insight.neighbours import nearest
 
 LONGEST = 50  # rows of a list that are shown
@@ -31,17 +30,6 @@ class PointList:
     points: list[tuple[str, str]] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     bars: tuple[str, ...] = ()
-
-
-def fold(text: str) -> str:
-    """Text as search compares it: without case, accents and wide letters.
-
-    Example:
-        >>> fold("AMÉLIE　２"), fold("飞向太空")
-        ('amelie 2', '飞向太空')
-    """
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
 
 
 def search_texts(points: pd.DataFrame) -> pd.Series:
