@@ -59,20 +59,20 @@ def map_chart(
         source: What else a reader should know: dataset, run, start.
 
     Raises:
-        ValueError: If no points are left to draw.
         KeyError: If ``colour`` names no attribute, or a highlighted point is not on the map.
     """
     points = describe_points(embedding_map, catalog=catalog, users=users, groups=groups)
     colouring = colour_points(points, colour)
-    index = embedding_map.table.index
-    lit = _places(index, [*highlight, *([chosen] if chosen else [])])
-    kept = np.ones(len(points), bool) if shown is None else np.asarray(shown, bool)
-    if not kept.any():
-        raise ValueError("no points are left to draw; show items or users.")
+    index, kept = embedding_map.table.index, np.ones(len(points), bool) if shown is None else np.asarray(shown, bool)
     drawn = draw_sample(points, colouring, np.flatnonzero(kept), most=sample)
+    lit = _places(index, highlight)
+    lit = draw_sample(points, colouring, lit[kept[lit]], most=sample)
+    lit = np.append(lit, _places(index, [chosen])) if chosen else lit
     figure = go.Figure(_traces(points, colouring, drawn, faint=bool(len(lit))))
-    _add_line(figure, points.iloc[_places(index, line)])
-    _add_highlight(figure, points.iloc[lit], [colouring.colours[code] for code in colouring.codes[lit]], chosen)
+    if len(line):
+        _add_line(figure, points.iloc[_places(index, line)])
+    if len(lit):
+        _add_highlight(figure, points.iloc[lit], [colouring.colours[code] for code in colouring.codes[lit]], chosen)
     figure.add_traces(_legend(colouring, points["kind"].unique()))
     counts = [f"{(points['kind'] == kind).sum():,} {name}" for kind, (name, _) in KINDS.items()]
     counts = [count for count in counts if not count.startswith("0 ")]
@@ -94,7 +94,9 @@ def map_chart(
     return figure.update_yaxes(visible=False, range=up, scaleanchor="x")
 
 
-def draw_sample(points: pd.DataFrame, colouring: Colouring, rows: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
+def draw_sample(
+    points: pd.DataFrame, colouring: Colouring, rows: np.ndarray, *, most: int, seed: int = 0
+) -> np.ndarray:
     """Rows to draw: all, or a seeded share of each kind and colour; at least one of each, in the order of the map.
 
     Example:
@@ -215,7 +217,8 @@ def _add_highlight(figure: go.Figure, lit: pd.DataFrame, colours: list[str], cho
         "line": {"color": TEXT, "width": 2},
     }
     texts = {"text": _hover_html(lit), "hovertemplate": HOVER}
-    figure.add_scatter(x=lit["x"], y=lit["y"], mode="markers", marker=marker, showlegend=False, **texts)
+    mark = go.Scattergl if len(lit) > MANY else go.Scatter
+    figure.add_trace(mark(x=lit["x"], y=lit["y"], mode="markers", marker=marker, showlegend=False, **texts))
     if chosen:
         _write_pill(figure, lit["title"].iloc[-1], lit["x"].iloc[-1], lit["y"].iloc[-1], yshift=22)
 
@@ -229,7 +232,11 @@ def _write_names(figure: go.Figure, places: pd.DataFrame, across: Sequence[float
 def _write_pill(figure: go.Figure, text: str, x: float, y: float, *, yshift: int = 0) -> None:
     """Plain text on a dark plate, which reads over points on white and on dark pages."""
     text = text if len(text) <= 2 * LONGEST_NAME else f"{text[: 2 * LONGEST_NAME - 1]}…"
-    plate = {"bgcolor": "rgba(40, 40, 40, 0.85)", "borderpad": 3, "font": {"family": FONT, "color": "white", "size": 12}}
+    plate = {
+        "bgcolor": "rgba(40, 40, 40, 0.85)",
+        "borderpad": 3,
+        "font": {"family": FONT, "color": "white", "size": 12},
+    }
     figure.add_annotation(text=escape(text), x=x, y=y, yshift=yshift, showarrow=False, **plate)
 
 

@@ -239,9 +239,10 @@ class EmbeddingExplorer(View):
         listed, around = self._list(), self._around
         self._listed = listed.points
         lit = {point for part in around.values() for point in part.points}
+        places = self._places(listed.points)
         with self.unheard(), self.map.hold_sync():
             self.map.lit = self._places(lit) if around else self._results().tolist()
-            self.map.ringed = self._places(listed.points) if around else []
+            self.map.ringed = places if around or len(places) == len(self.map.lit) else []
             self.map.line = self._places(around["History"].points[::-1]) if around else []
             self.map.alt = f"{self.controls.caption_text} {listed.caption}"
             self.table.show(listed.table, caption=listed.caption, bars=listed.bars)
@@ -253,9 +254,13 @@ class EmbeddingExplorer(View):
         if tab != "Selection":
             return self._around.get(tab, PointList(FIRST))
         results = self._results()
-        if words and not np.array_equal(results, self._selection):
+        if words and not (len(results) and np.array_equal(results, self._selection)):
             return list_points(self.df.iloc[results], caption=f"{len(results):,} found for “{words}”")
-        return list_points(self.df.iloc[results], caption=f"{len(results):,} selected") if len(results) else PointList(FIRST)
+        return (
+            list_points(self.df.iloc[results], caption=f"{len(results):,} selected")
+            if len(results)
+            else PointList(FIRST)
+        )
 
     def _results(self) -> np.ndarray:
         """Places of what is found, or of the selection when nothing is searched."""
@@ -263,7 +268,9 @@ class EmbeddingExplorer(View):
 
     def _found(self) -> np.ndarray:
         """Which points are shown and fit the search."""
-        return self._shown() & self._texts.str.contains(fold(self.controls.search.value.strip()), regex=False).to_numpy()
+        return (
+            self._shown() & self._texts.str.contains(fold(self.controls.search.value.strip()), regex=False).to_numpy()
+        )
 
     def _shown(self) -> np.ndarray:
         """Which points the boxes and the filter leave on the map."""
@@ -281,6 +288,6 @@ class EmbeddingExplorer(View):
         return rows[rows >= 0].tolist()
 
     def _source(self) -> str:
-        """Dataset, start and device."""
-        start = getattr(self.recommender, "start", None)
-        return self.dataset.name + (f", start {start}, {self.recommender.device}" if start else "")
+        """Dataset and, of a recommender that has them, start and device."""
+        known = {"start": getattr(self.recommender, "start", None), "on": getattr(self.recommender, "device", None)}
+        return ", ".join([self.dataset.name, *(f"{name} {value}" for name, value in known.items() if value)])

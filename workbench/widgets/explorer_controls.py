@@ -34,9 +34,7 @@ class ExplorerControls:
     def __init__(self, attributes: Sequence[str], kinds: Sequence[str]) -> None:
         """Make the controls for the attributes and kinds that a map has."""
         wide = {"layout": {"width": "220px"}, "style": {"description_width": "initial"}}
-        self.search = ipywidgets.Text(
-            description="Search", placeholder="title, 片名 or user", **wide
-        )
+        self.search = ipywidgets.Text(description="Search", placeholder="title, 片名 or user", **wide)
         self.search.tooltip = "Part of a title in either language, or of a user's id; case and accents do not matter"
         self.colour = ipywidgets.Dropdown(
             description="Colour by", options=[("kind", None), *((name, name) for name in attributes)], **wide
