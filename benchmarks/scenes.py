@@ -37,7 +37,8 @@ def made_up_explorer(n: int, *, ranked: bool = True) -> EmbeddingExplorer:
     ids, genres = [f"f{row:06d}" for row in range(n_items)], ["Drama", "Comedy", "Crime|War", "Horror", "Sci-Fi"]
     catalog = {"item_id": ids, "title": [f"Film number {row}" for row in range(n_items)]}
     catalog |= {"genres": rng.choice(genres, n_items), "year": rng.integers(1930, 2024, n_items)}
-    histories = {f"u{row:06d}": rng.choice(ids, 20).tolist() for row in range(n - n_items)}
+    met = rng.integers(0, n_items, size=(n - n_items, 20)).tolist()
+    histories = {f"u{row:06d}": [ids[item] for item in items] for row, items in enumerate(met)}
     events = [(user, item, step) for user, items in histories.items() for step, item in enumerate(items)]
     table = pd.DataFrame(events, columns=["user_id", "item_id", "position"])
     dataset = Dataset("made up", pd.DataFrame(catalog), table)

@@ -59,20 +59,20 @@ def map_chart(
         source: What else a reader should know: dataset, run, start.
 
     Raises:
-        ValueError: If no points are left to draw.
         KeyError: If ``colour`` names no attribute, or a highlighted point is not on the map.
     """
     points = describe_points(embedding_map, catalog=catalog, users=users, groups=groups)
     colouring = colour_points(points, colour)
-    index = embedding_map.table.index
-    lit = _places(index, [*highlight, *([chosen] if chosen else [])])
-    kept = np.ones(len(points), bool) if shown is None else np.asarray(shown, bool)
-    if not kept.any():
-        raise ValueError("no points are left to draw; show items or users.")
+    index, kept = embedding_map.table.index, np.ones(len(points), bool) if shown is None else np.asarray(shown, bool)
     drawn = draw_sample(points, colouring, np.flatnonzero(kept), most=sample)
+    lit = _places(index, highlight)
+    lit = draw_sample(points, colouring, lit[kept[lit]], most=sample)
+    lit = np.append(lit, _places(index, [chosen])) if chosen else lit
     figure = go.Figure(_traces(points, colouring, drawn, faint=bool(len(lit))))
-    _add_line(figure, points.iloc[_places(index, line)])
-    _add_highlight(figure, points.iloc[lit], [colouring.colours[code] for code in colouring.codes[lit]], chosen)
+    if len(line):
+        _add_line(figure, points.iloc[_places(index, line)])
+    if len(lit):
+        _add_highlight(figure, points.iloc[lit], [colouring.colours[code] for code in colouring.codes[lit]], chosen)
     figure.add_traces(_legend(colouring, points["kind"].unique()))
     counts = [f"{(points['kind'] == kind).sum():,} {name}" for kind, (name, _) in KINDS.items()]
     counts = [count for count in counts if not count.startswith("0 ")]
@@ -217,7 +217,8 @@ def _add_highlight(figure: go.Figure, lit: pd.DataFrame, colours: list[str], cho
         "line": {"color": TEXT, "width": 2},
     }
     texts = {"text": _hover_html(lit), "hovertemplate": HOVER}
-    figure.add_scatter(x=lit["x"], y=lit["y"], mode="markers", marker=marker, showlegend=False, **texts)
+    mark = go.Scattergl if len(lit) > MANY else go.Scatter
+    figure.add_trace(mark(x=lit["x"], y=lit["y"], mode="markers", marker=marker, showlegend=False, **texts))
     if chosen:
         _write_pill(figure, lit["title"].iloc[-1], lit["x"].iloc[-1], lit["y"].iloc[-1], yshift=22)
 

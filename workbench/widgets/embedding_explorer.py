@@ -239,9 +239,10 @@ class EmbeddingExplorer(View):
         listed, around = self._list(), self._around
         self._listed = listed.points
         lit = {point for part in around.values() for point in part.points}
+        places = self._places(listed.points)
         with self.unheard(), self.map.hold_sync():
             self.map.lit = self._places(lit) if around else self._results().tolist()
-            self.map.ringed = self._places(listed.points) if around else []
+            self.map.ringed = places if around or len(places) == len(self.map.lit) else []
             self.map.line = self._places(around["History"].points[::-1]) if around else []
             self.map.alt = f"{self.controls.caption_text} {listed.caption}"
             self.table.show(listed.table, caption=listed.caption, bars=listed.bars)
@@ -253,7 +254,7 @@ class EmbeddingExplorer(View):
         if tab != "Selection":
             return self._around.get(tab, PointList(FIRST))
         results = self._results()
-        if words and not np.array_equal(results, self._selection):
+        if words and not (len(results) and np.array_equal(results, self._selection)):
             return list_points(self.df.iloc[results], caption=f"{len(results):,} found for “{words}”")
         return (
             list_points(self.df.iloc[results], caption=f"{len(results):,} selected")
@@ -287,6 +288,6 @@ class EmbeddingExplorer(View):
         return rows[rows >= 0].tolist()
 
     def _source(self) -> str:
-        """Dataset, start and device."""
-        start = getattr(self.recommender, "start", None)
-        return self.dataset.name + (f", start {start}, {self.recommender.device}" if start else "")
+        """Dataset and, of a recommender that has them, start and device."""
+        known = {"start": getattr(self.recommender, "start", None), "on": getattr(self.recommender, "device", None)}
+        return ", ".join([self.dataset.name, *(f"{name} {value}" for name, value in known.items() if value)])

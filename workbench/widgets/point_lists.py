@@ -52,7 +52,10 @@ def list_points(points: pd.DataFrame, *, caption: str) -> PointList:
     """Points of the map as they come, the first 50."""
     some = points.head(LONGEST)
     caption += f", the first {LONGEST} shown" if len(points) > LONGEST else ""
-    return PointList(f"{caption}.", _pairs(some), _described(some))
+    table = _described(some)
+    if "title_zh" in some and some["title_zh"].notna().any():
+        table.insert(1, "Chinese title", some["title_zh"].tolist())
+    return PointList(f"{caption}.", _pairs(some), table)
 
 
 def look_around(
@@ -108,7 +111,10 @@ def list_recommended(
     if kind == "item":
         return PointList("Users and requests get recommendations; this is an item. See Neighbours.")
     wish = {"request": name} if kind == "request" else {}
-    ranking = recommender.rank({name: history}, k=K, exclude_seen=True, **wish)
+    try:
+        ranking = recommender.rank({name: history}, k=K, exclude_seen=True, **wish)
+    except Exception as error:  # the other lists can be shown all the same
+        return PointList(f"Ranking failed: {error}")
     pairs = [("item", item) for item in ranking["item_id"]]
     table = _described(_look_up(points, pairs))
     scores = ranking["score"].to_numpy(dtype=float)

@@ -82,8 +82,10 @@ function stampPoints(picture, points, view, { page, size, ratio, faint }) {
   }
 }
 
-function writeName(pen, text, x, y, { page, ink, bold = true }) {
-  pen.font = `${bold ? 600 : 400} 13px ${getComputedStyle(pen.canvas).fontFamily}`;
+const font = (pen) => `600 13px ${getComputedStyle(pen.canvas).fontFamily}`;
+
+function writeName(pen, text, x, y, { page, ink }) {
+  pen.font = font(pen);
   Object.assign(pen, { lineWidth: 4, lineJoin: "round", strokeStyle: page, fillStyle: ink, textAlign: "center" });
   pen.strokeText(text, x, y);
   pen.fillText(text, x, y);
@@ -92,7 +94,7 @@ function writeName(pen, text, x, y, { page, ink, bold = true }) {
 // Names of groups, largest group first; one that would lie on another waits until zooming makes room.
 function writeLabels(pen, labels, where, look, { width, height }) {
   const taken = [];
-  pen.font = `600 13px ${getComputedStyle(pen.canvas).fontFamily}`;
+  pen.font = font(pen);
   for (const { x, y, text } of labels) {
     const [left, top] = where(x, y), half = pen.measureText(text).width / 2 + 4;
     const box = [left - half, top - 14, left + half, top + 6];
@@ -108,7 +110,7 @@ class PointMap {
   constructor(model, el) {
     this.model = model;
     el.innerHTML = `<div class="workbench-view workbench-map" data-lm-suppress-shortcuts="true"><canvas></canvas>
-      <canvas class="wb-top" tabindex="0" role="application" aria-roledescription="map"></canvas>
+      <canvas class="wb-above" tabindex="0" role="application" aria-roledescription="map"></canvas>
       <div class="wb-tools"><button type="button" data-do="lasso" aria-pressed="false"
       title="Draw around points to select them; shift and drag does the same">Lasso</button>
       <button type="button" data-do="in" aria-label="Zoom in" title="Zoom in (+)">+</button>
@@ -116,18 +118,17 @@ class PointMap {
       <button type="button" data-do="home" title="Show the whole map (0)">Whole map</button></div>
       <div class="wb-hint"></div><div class="wb-tip" hidden></div></div>`;
     this.root = el.firstElementChild;
-    [this.below, this.top] = this.root.querySelectorAll("canvas");
+    [this.below, this.above] = this.root.querySelectorAll("canvas");
     this.tip = this.root.querySelector(".wb-tip");
     this.root.querySelector(".wb-hint").textContent = HINT;
     this.root.style.height = `${model.get("height")}px`;
-    this.read();
     this.listen();
+    this.read();
   }
 
   read() {
     this.points = readPoints(this.model);
-    this.stale = true;
-    this.draw();
+    this.redraw();
   }
 
   // One picture per frame, however many reasons there are to draw.
@@ -142,7 +143,7 @@ class PointMap {
     const [width, height, ratio] = [this.root.clientWidth, this.root.clientHeight, devicePixelRatio];
     if (!width || !height) return; // not on the page yet, or in a folded cell
     this.view ??= home(this.points, width, height);
-    for (const canvas of [this.below, this.top]) {
+    for (const canvas of [this.below, this.above]) {
       if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
         Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
         this.stale = true;
@@ -158,13 +159,13 @@ class PointMap {
       pen.putImageData(picture, 0, 0);
       this.stale = false;
     }
-    const pen = this.top.getContext("2d");
+    const pen = this.above.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
-    this.paintTop(pen, look, { width, height });
+    this.paintAbove(pen, look, { width, height });
   }
 
-  paintTop(pen, look, room) {
+  paintAbove(pen, look, room) {
     const { points, model } = this, size = this.size + 1, mark = (i, radius) => {
       const [x, y] = this.placeOf(i);
       pen.save();
@@ -197,14 +198,12 @@ class PointMap {
       writeName(pen, points.names[chosen].split("\n")[0], x, y - size - 10, look);
     }
     if (this.loop) {
-      Object.assign(pen, { strokeStyle: look.ink, lineWidth: 1.5 });
-      pen.setLineDash([5, 4]);
-      pen.beginPath();
+      pen.setLineDash([5, 4]), pen.beginPath();
       polygon(pen, 1, this.loop);
       pen.stroke(), pen.setLineDash([]);
     }
     // for whoever watches the page, a test for instance: what the picture shows now
-    Object.assign(this.top.dataset, { points: points.order.length, lit: lit.length, labels: labelled, chosen });
+    Object.assign(this.above.dataset, { points: points.order.length, lit: lit.length, labels: labelled, chosen });
   }
 
   toScreen(x, y) {
@@ -260,7 +259,7 @@ class PointMap {
   }
 
   listen() {
-    const { model, top } = this, actions = {
+    const { model, above } = this, actions = {
       in: () => this.zoom(1.5),
       out: () => this.zoom(1 / 1.5),
       home: () => ((this.view = null), this.redraw()),
@@ -272,72 +271,68 @@ class PointMap {
       ArrowLeft: () => this.move(60, 0), ArrowRight: () => this.move(-60, 0),
       ArrowUp: () => this.move(0, 60), ArrowDown: () => this.move(0, -60),
     };
-    top.addEventListener("keydown", (event) => {
+    above.addEventListener("keydown", (event) => {
       if (!keys[event.key] || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       keys[event.key]();
     });
-    top.addEventListener("wheel", (event) => {
-      if (document.activeElement !== top) return; // whoever only scrolls by keeps scrolling
+    above.addEventListener("wheel", (event) => {
+      if (document.activeElement !== above) return; // whoever only scrolls by keeps scrolling
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);
     }, { passive: false });
     this.listenToPointer();
     model.on("change:xy change:codes change:names change:palette change:shapes", () => this.read());
     model.on("change:lit change:ringed change:line change:labels change:chosen", () => this.redraw());
-    const name = () => top.setAttribute("aria-label", model.get("alt"));
-    model.on("change:alt", name);
-    name();
+    const name = () => above.setAttribute("aria-label", model.get("alt"));
+    model.on("change:alt", name), name();
     this.watchers = [new ResizeObserver(() => this.redraw()), new MutationObserver(() => this.redraw())];
     this.watchers[0].observe(this.root);
     this.watchers[1].observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
   }
 
   listenToPointer() {
-    const { top } = this, lasso = this.root.querySelector("[data-do=lasso]");
+    const { above } = this, lasso = this.root.querySelector("[data-do=lasso]");
     let from = null;
-    top.addEventListener("pointerdown", (event) => {
+    above.addEventListener("pointerdown", (event) => {
       if (event.button) return;
-      top.setPointerCapture(event.pointerId);
+      above.setPointerCapture(event.pointerId);
       from = { left: event.offsetX, top: event.offsetY, moved: false };
       const around = event.shiftKey || lasso.getAttribute("aria-pressed") === "true";
       this.loop = around ? [[from.left, from.top]] : null;
     });
-    top.addEventListener("pointermove", ({ offsetX: left, offsetY: height }) => {
-      if (!from) return this.showTip(left, height);
-      if (!from.moved && Math.hypot(left - from.left, height - from.top) < 4) return;
+    above.addEventListener("pointermove", ({ offsetX: left, offsetY: top }) => {
+      if (!from) return this.showTip(left, top);
+      if (!from.moved && Math.hypot(left - from.left, top - from.top) < 4) return;
       from.moved = true;
-      if (this.loop) {
-        this.loop.push([left, height]);
-        return this.draw();
-      }
-      this.move(left - from.left, height - from.top);
-      Object.assign(from, { left, top: height });
+      if (this.loop) return this.loop.push([left, top]), this.draw();
+      this.move(left - from.left, top - from.top);
+      Object.assign(from, { left, top });
     });
-    top.addEventListener("pointerup", () => {
+    above.addEventListener("pointerup", () => {
       if (from && this.loop?.length > 2) this.sendLoop();
       else if (from && !from.moved) this.set({ chosen: this.pointAt(from.left, from.top) });
       from = this.loop = null;
     });
-    top.addEventListener("pointercancel", () => (from = this.loop = null));
-    top.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    above.addEventListener("pointercancel", () => (from = this.loop = null));
+    above.addEventListener("pointerleave", () => (this.tip.hidden = true));
   }
 
   // At most 100 corners of the loop, in the map's own coordinates.
   sendLoop() {
     const every = Math.ceil(this.loop.length / 100), corners = this.loop.filter((_, place) => place % every === 0);
-    this.set({ lasso: corners.map(([left, top]) => this.toPlane(left, top).map((value) => Number(value.toFixed(4)))) });
+    this.set({ lasso: corners.map(([left, top]) => this.toPlane(left, top).map((value) => Number(value.toPrecision(6)))) });
   }
 
-  showTip(left, height) {
-    const i = this.pointAt(left, height);
+  showTip(left, top) {
+    const i = this.pointAt(left, top);
     this.tip.hidden = i < 0;
-    this.top.style.cursor = i < 0 ? "grab" : "pointer";
+    this.above.style.cursor = i < 0 ? "grab" : "pointer";
     if (i < 0) return;
     this.tip.textContent = this.points.names[i];
     const room = this.root.clientWidth - this.tip.offsetWidth - 4;
     this.tip.style.left = `${Math.max(4, Math.min(left + 14, room))}px`;
-    this.tip.style.top = `${Math.max(4, height - this.tip.offsetHeight - 10)}px`;
+    this.tip.style.top = `${Math.max(4, top - this.tip.offsetHeight - 10)}px`;
   }
 
   close() {
