@@ -1,6 +1,6 @@
 """Looking inside: one map of users and items, groups and their names, attention, and what moves a score."""
 
-from workbench.insight.ablation import ablate_heads
+from workbench.insight.ablation import ablate_heads, cost_of_heads
 from workbench.insight.agreement import agreement, weigh_history
 from workbench.insight.alignment import NearestItems, align_kinds
 from workbench.insight.attention import AttentionMap, attend
@@ -27,6 +27,7 @@ __all__ = [
     "attend",
     "attribute",
     "average_explanations",
+    "cost_of_heads",
     "count_groups",
     "counterfactual",
     "describe_items",

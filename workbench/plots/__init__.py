@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 from workbench.catalogs import Dataset
 from workbench.plots.attention import attention_chart
 from workbench.plots.data import history_lengths, popularity_curve, timeline
+from workbench.plots.explanations import explanation_chart
 from workbench.plots.history import HistoryTable, history_chart
 from workbench.plots.learning import NDCG, learning_curves, ranking_table
 from workbench.plots.lists import ListTable, list_table
@@ -30,6 +31,7 @@ __all__ = [
     "attention_chart",
     "chart_html",
     "draw",
+    "explanation_chart",
     "history_chart",
     "history_lengths",
     "learning_curves",
