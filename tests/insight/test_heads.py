@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from workbench.insight import ablate_heads, attend, measure_heads, name_heads
+from workbench.catalogs import leave_one_out, read_tables
+from workbench.evaluation import evaluate
+from workbench.insight import ablate_heads, attend, cost_of_heads, measure_heads, name_heads
 from workbench.insight.heads import informative_heads
 from workbench.models import start_recommender
 
@@ -189,3 +191,26 @@ def test_a_catalog_of_ids_and_titles_is_enough():
     catalog = pd.DataFrame({"item_id": ["a", "b", "c"], "title": ["Alien", "Brazil", "Cube"]})
     named = name_heads(start_recommender(catalog, layers=1, width=16, heads=2), {"u": ["a", "b"]})
     assert set(named["target"]) <= {"last", "before", "first", "start"} and len(named) == 2
+
+
+def test_the_cost_of_a_head_is_what_the_ranking_loses_without_it(make_tiny):
+    recommender = make_tiny()
+    ids = list(recommender.vocabulary.spelling.items)
+    rng = np.random.default_rng(0)
+    events = [
+        {"user_id": f"u{user}", "item_id": item, "position": place}
+        for user in range(12)
+        for place, item in enumerate(rng.permutation(ids)[:5])
+    ]
+    dataset = read_tables(
+        items=recommender.catalog[["item_id", "title"]], interactions=pd.DataFrame(events), name="toy"
+    )
+    split = leave_one_out(dataset)
+    costs = cost_of_heads(recommender, split)
+    assert costs.index.tolist() == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    whole = evaluate({"on": recommender}, split, k=[10])["ndcg@10"]["on"]
+    with ablate_heads(recommender, [(1, 0)]):
+        without = evaluate({"off": recommender}, split, k=[10])["ndcg@10"]["off"]
+    assert costs.loc[(1, 0), "ndcg@10"] == without
+    assert costs.loc[(1, 0), "difference"] == pytest.approx(without - whole)
+    assert (costs["low"] <= costs["difference"]).all() and (costs["difference"] <= costs["high"]).all()
