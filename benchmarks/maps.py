@@ -1,0 +1,129 @@
+"""Users and items on one map: is it one, does it keep the ranking, do its groups mean something, and what does it cost?
+
+    python benchmarks/maps.py [films] [ml-100k] [scale]
+
+Per dataset and seed: how much users and items mix, as the model leaves its vectors and after aligning them; what of
+the model's own ranking the nearest items keep, as a share and as a paired difference; how far the picture can be
+believed. On films, groups of viewers are held against the planted ones. ``scale`` fits 10,000 items and 10,000 users,
+made by scattering the vectors of ml-100k, after a first small fit has compiled everything.
+
+Every row is saved as soon as it is measured, in ``benchmarks/results/maps.json``; calling again goes on.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from quality import described, finished_run
+from records import RESULTS, Page, Row, fingerprint, machine, say
+
+from workbench.catalogs import Split, films, leave_one_out, load_dataset
+from workbench.evaluation import compare, evaluate
+from workbench.insight import NearestItems, agree_with, align_kinds, count_groups, find_groups, fit_map, mixing
+from workbench.models import GPT2Recommender, embed_items, embed_profiles, embed_users
+from workbench.training import TrainingConfig
+
+SEEDS = (0, 1, 2)
+MANY = 10_000
+
+
+def measure_seed(recommender: GPT2Recommender, split: Split) -> tuple[Row, None]:
+    """One trained model: its two maps, and its ranking beside the nearest items."""
+    vectors = pd.concat([embed_items(recommender), embed_users(recommender, split.histories())])
+    aligned = align_kinds(vectors)
+    kinds = vectors.index.get_level_values("kind")
+    row: Row = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, table in (("as left", vectors), ("aligned", aligned)):
+            found = fit_map(table, folder=folder)
+            among = mixing(table.to_numpy(), kinds, metric="cosine")
+            row[name] = {**found.quality, "mixing of vectors": among, "seconds": found.seconds}
+    table = evaluate({"model": recommender, "nearest": NearestItems(recommender)}, split, k=[10, 50])
+    row["ranking"] = table[["hit_rate@10", "hit_rate@50", "ndcg@10"]].T.to_dict()
+    share = table.loc["nearest"] / table.loc["model"]
+    row["kept"] = share[["hit_rate@10", "hit_rate@50", "ndcg@10"]].to_dict()
+    ranks = table.attrs["ranks"]
+    row["difference"] = described(compare(ranks["nearest"], ranks["model"], split, metric="hit_rate"))
+    return row, None
+
+
+def measure_groups(recommender: GPT2Recommender, split: Split) -> tuple[Row, None]:
+    """Groups of viewers against the planted taste groups, beside the floor, and what nobody can exceed."""
+    histories, truth = split.histories(), films.films_truth()
+    aligned = align_kinds(pd.concat([embed_items(recommender), embed_users(recommender, histories)]))
+    profiles = embed_profiles(aligned.loc[["item"]], histories)
+    users = profiles.index.get_level_values("id")
+    people = truth.taste_groups.set_index("user_id").loc[users]
+    floor = count_groups({user: histories[user] for user in users}, count=people["taste_group"].nunique())
+    found = {
+        "profiles": find_groups(profiles)["group"],
+        "what comes next": find_groups(aligned.loc[[("user", user) for user in users]])["group"],
+        "ceiling": pd.Series([truth.infer_group(histories[user]) for user in users]),
+    }
+    row: Row = {}
+    single = (people["weight"] == 1).to_numpy()
+    for name, groups in found.items():
+        row[name] = agree_with(groups, people["taste_group"], floor=floor).T.to_dict()
+        alone = agree_with(groups[single], people["taste_group"][single], floor=floor[single])
+        row[name]["one taste"] = alone.T.to_dict()
+        row[name]["groups"] = int(groups[groups != -1].nunique())
+        row[name]["none"] = float((groups == -1).mean())
+    return row, None
+
+
+def measure_scale() -> tuple[Row, None]:
+    """Seconds to align and to fit 10,000 items and 10,000 users, in this process, with UMAP compiled before."""
+    split = leave_one_out(load_dataset("ml-100k"))
+    recommender = finished_run(split, config=TrainingConfig())
+    small = align_kinds(pd.concat([embed_items(recommender), embed_users(recommender, split.histories())]))
+    many = pd.concat([scatter(embed_items(recommender)), scatter(embed_users(recommender, split.histories()))])
+    with tempfile.TemporaryDirectory() as folder:
+        fit_map(small, folder=folder)
+        begun = time.monotonic()
+        aligned = align_kinds(many)
+        seconds = {"align": time.monotonic() - begun}
+        begun = time.monotonic()
+        found = fit_map(aligned, folder=folder)
+    return {"points": len(many), "seconds": {**seconds, "fit": found.seconds}, "quality": found.quality}, None
+
+
+def scatter(vectors: pd.DataFrame, *, n: int = MANY) -> pd.DataFrame:
+    """Many vectors like these: drawn with replacement, moved by half their spread."""
+    rng = np.random.default_rng(0)
+    values = vectors.to_numpy()
+    drawn = values[rng.integers(len(values), size=n)]
+    drawn = drawn + 0.5 * values.std(axis=0) * rng.standard_normal(drawn.shape, dtype=np.float32)
+    kind = vectors.index.get_level_values("kind")[0]
+    index = pd.MultiIndex.from_product([[kind], [str(place) for place in range(n)]], names=["kind", "id"])
+    return pd.DataFrame(drawn, index=index, columns=vectors.columns)
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure what is missing."""
+    parser = argparse.ArgumentParser(prog="maps.py", description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", default=["films", "ml-100k", "scale"])
+    wanted = parser.parse_args(words).what
+    page = Page(RESULTS / "maps.json")
+    page.figures["machine"] = machine()
+    for name in [name for name in wanted if name != "scale"]:
+        split = leave_one_out(load_dataset(name))
+        for seed in SEEDS:
+            recommender = finished_run(split, config=TrainingConfig(seed=seed))
+            key = fingerprint(split, recommender.record["key"])
+            page.once(name, f"seed {seed}", key=key, make=lambda: measure_seed(recommender, split))  # noqa: B023
+            if name == "films":
+                page.once("groups", f"seed {seed}", key=key, make=lambda: measure_groups(recommender, split))  # noqa: B023
+        kept = pd.DataFrame([page.figures[name][f"seed {seed}"]["kept"] for seed in SEEDS])
+        say(f"{name}: nearest items keep {kept.mean().round(3).to_dict()} of the ranking, mean of {len(SEEDS)} seeds")
+    if "scale" in wanted:
+        page.once("scale", key="1", make=measure_scale)
+    page.save()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
