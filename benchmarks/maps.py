@@ -91,6 +91,29 @@ def measure_scale() -> tuple[Row, None]:
     return {"points": len(many), "seconds": {**seconds, "fit": found.seconds}, "quality": found.quality}, None
 
 
+def means_of(rows: Sequence[Row]) -> Row:
+    """Means over seeds, and the least that any seed kept of the ranking."""
+    means: Row = {}
+    for which in ("as left", "aligned", "kept"):
+        table = pd.DataFrame([row[which] for row in rows])
+        means[which] = table.mean().to_dict()
+    means["least kept"] = pd.DataFrame([row["kept"] for row in rows]).min().to_dict()
+    return means
+
+
+def means_of_groups(rows: Sequence[Row]) -> Row:
+    """Agreement with the planted groups, mean over seeds; ends of intervals are the widest of the seeds."""
+    means: Row = {}
+    for which in ("profiles", "what comes next", "ceiling"):
+        for score in ("rand", "information"):
+            table = pd.DataFrame([row[which][score] for row in rows])
+            ends = {"difference_low": table["difference_low"].min(), "difference_high": table["difference_high"].max()}
+            means.setdefault(which, {})[score] = table.mean().to_dict() | ends
+            means[which][score]["one taste"] = float(np.mean([row[which]["one taste"][score]["value"] for row in rows]))
+        means[which]["none"] = max(row[which]["none"] for row in rows)
+    return means
+
+
 def scatter(vectors: pd.DataFrame, *, n: int = MANY) -> pd.DataFrame:
     """Many vectors like these: drawn with replacement, moved by half their spread."""
     rng = np.random.default_rng(0)
@@ -117,8 +140,11 @@ def main(words: Sequence[str]) -> int:
             page.once(name, f"seed {seed}", key=key, make=lambda: measure_seed(recommender, split))  # noqa: B023
             if name == "films":
                 page.once("groups", f"seed {seed}", key=key, make=lambda: measure_groups(recommender, split))  # noqa: B023
-        kept = pd.DataFrame([page.figures[name][f"seed {seed}"]["kept"] for seed in SEEDS])
-        say(f"{name}: nearest items keep {kept.mean().round(3).to_dict()} of the ranking, mean of {len(SEEDS)} seeds")
+        page.figures.setdefault("means", {})[name] = means_of([page.figures[name][f"seed {seed}"] for seed in SEEDS])
+        say(f"{name}: {page.figures['means'][name]}")
+    if "films" in wanted:
+        page.figures["means"]["groups"] = means_of_groups([page.figures["groups"][f"seed {seed}"] for seed in SEEDS])
+        say(f"groups: {page.figures['means']['groups']}")
     if "scale" in wanted:
         page.once("scale", key="1", make=measure_scale)
     page.save()
