@@ -26,6 +26,11 @@ QUIET = {  # JupyterLab's own settings: nothing asked of the network
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
+RUN_ALL = """async () => {
+  const app = window.jupyterapp;
+  await app.shell.currentWidget.sessionContext.ready; // else the cells would wait for a kernel that never hears of them
+  app.commands.execute("notebook:run-all-cells");
+}"""
 BENCHES = REPOSITORY / "benchmarks"
 
 
@@ -97,16 +102,9 @@ class LabPage:
             RuntimeError: If a cell fails; the message is its error.
         """
         page = self.page
-        for _ in range(20):  # the indicator says idle some time before the kernel answers
-            page.get_by_role("menuitem", name="Run").first.click()
-            page.get_by_text("Run All Cells", exact=True).click()
-            page.wait_for_timeout(500)
-            if page.locator(".jp-Dialog").count():
-                page.keyboard.press("Escape")
-            if page.locator(".jp-InputPrompt", has_text="[").filter(has_not_text="[ ]").count():
-                break
+        page.evaluate(RUN_ALL)
         last = page.locator(".jp-CodeCell .jp-InputArea-prompt").last
-        wait_for(lambda: last.inner_text().strip("[]: \n").isdigit() or self.failure(), seconds=180)
+        wait_for(lambda: last.inner_text().strip("[]: \n").isdigit() or self.failure(), seconds=120)
         if failure := self.failure():
             raise RuntimeError(failure)
 
@@ -125,7 +123,11 @@ def jupyter_lab(folder: Path) -> Iterator[Lab]:
     own = {"JUPYTERLAB_SETTINGS_DIR": str(settings), "JUPYTER_PREFER_ENV_PATH": "1"}
     own |= {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{BENCHES}"}
     command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
-    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None"]
+    command += [
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.expose_app_in_browser=True",
+    ]
     with open(folder / "lab.log", "w") as log:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log, cwd=folder)
     try:

@@ -80,13 +80,14 @@ def name_groups(embedding_map: EmbeddingMap, catalog: pd.DataFrame) -> pd.DataFr
 def tell(view: View, path: str = "state.json") -> View:
     """Write, after every answer of a view, what it holds, so that whoever drives the browser can look it up."""
 
-    def write(_: object = None) -> None:
+    def write() -> None:
         chosen, selected = view.chosen, view.selected
         state = {"status": view.status.value, "chosen": chosen, "selected": selected["id"].tolist(), "code": view.code}
         draft = Path(path + ".part")
         draft.write_text(json.dumps(state), "utf-8")
         os.replace(draft, path)
 
-    view.status.observe(write, "value")
+    say = view.say
+    view.say = lambda sentence: (say(sentence), write())  # a view says something after every answer
     write()
     return view

@@ -132,7 +132,8 @@ def list_neighbours(point: tuple[str, str], points: pd.DataFrame, *, vectors: pd
     pairs = _pairs(near)
     table = _described(_look_up(points, pairs))
     table.insert(1, "Cosine", near["cosine"].astype(float).to_numpy())
-    return PointList("Nearest in the original vectors, not in the plane.", pairs, table)
+    name = _look_up(points, [point])["title"].iloc[0]
+    return PointList(f"Nearest to {name} in the original vectors, not in the plane.", pairs, table)
 
 
 def _described(points: pd.DataFrame) -> pd.DataFrame:

@@ -166,7 +166,7 @@ class PointMap {
   }
 
   paintAbove(pen, look, room) {
-    const { points, model } = this, size = this.size + 1, mark = (i, radius) => {
+    const { points, model } = this, size = this.size + (model.get("lit").length < 200), mark = (i, radius) => {
       const [x, y] = this.placeOf(i);
       pen.save();
       pen.translate(x, y);
