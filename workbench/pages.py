@@ -105,7 +105,7 @@ def render_page(notebook: nbformat.NotebookNode, *, name: str, folder: str = "",
 def make_static(data: dict, *, widgets: dict) -> None:
     """Replace what needs a script from elsewhere, in one output's data, by plain HTML."""
     if chart := data.pop(CHART, None):
-        config = {"responsive": True, "displaylogo": False}
+        config = {"responsive": True, "displaylogo": False, "showSendToCloud": False}
         figure = {part: chart.get(part, []) for part in ("data", "layout", "frames")}
         data["text/html"] = plotly.io.to_html(
             figure, config=config, include_plotlyjs=False, include_mathjax=False, full_html=False, validate=False

@@ -21,15 +21,18 @@ def weigh_history(
         **choice: ``layer``, ``head`` or ``rollout``, as for ``AttentionMap.matrix``.
 
     Returns:
-        One row per item, oldest first, then per request word: ``unit``, ``kind``, ``item_id``, ``label``, ``attention``
-        (0 to 1), ``effect`` (change of the item's log-odds because the word is there; missing where not measured).
+        One row per item that the reader could look at, oldest first, then per request word: ``unit``, ``kind``,
+        ``item_id``, ``label``, ``attention`` (0 to 1), ``effect`` (change of the item's log-odds because the word is
+        there; missing where not measured).
 
     Raises:
         ValueError: If there is no such layer, head or unit, or the attribution is one of another prompt.
     """
     table = attention.looked_at(unit=unit, **choice)
-    table = table[table["kind"] != "control"].reset_index(drop=True)
-    if attribution is None or unit not in (None, len(attention.units) - 1):
+    end = len(table) - 1
+    table = table[(table["kind"] != "control") & (table["unit"] <= (end if unit is None else unit))]
+    table = table.reset_index(drop=True)
+    if attribution is None or unit not in (None, end):
         return table.assign(effect=float("nan")).drop(columns="position")
     effects = attribution.df
     if (

@@ -110,7 +110,7 @@ def _which(attention: "AttentionMap", *, layer: int | None, head: int | None, ro
 
 def _caption(attention: "AttentionMap", *, n_shown: int) -> str:
     """How much is shown, what the map was made for, and by which model."""
-    chance = f"{attention.probability:.1%}".replace("%", "\u00a0%")
+    chance = f"{100 * attention.probability:.1f}\u00a0%" if attention.probability >= 0.001 else "below 0.1\u00a0%"
     return (
         f"Showing {n_shown:,} of {len(attention.units):,} places; the prompt read {attention.n_read:,} of "
         f"{attention.n_history:,} items of the history. Recommending {attention.title}: rank {attention.rank:,}, "

@@ -31,7 +31,7 @@ class HistoryTable:
     def _repr_html_(self) -> str:
         """Return the table, newest on top, with a bar beside each number."""
         rows, both = self.df.tail(self.last)[::-1], has_effects(self.df)
-        headings = ["History, newest first", "Attention", *(["Effect, log-odds"] if both else [])]
+        headings = ["History, newest first", "Attention", *(["Effect"] if both else [])]
         head = "".join(f"<th scope='col' style='{CELL};font-weight:600'>{name}</th>" for name in headings)
         most, reach = max(rows["attention"].max(), 1e-9), max(rows["effect"].abs().max(), 1e-9) if both else 1
         body = ""

@@ -25,6 +25,7 @@ TEXT = "#787878"
 GRID = "rgba(128, 128, 128, 0.25)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK SC', sans-serif"
 CAPTION_LINE, CAPTION_SIZE = 17, 12  # pixels
+CONFIG = {"displaylogo": False, "showSendToCloud": False}  # no chart leaves the machine at a click
 LONGEST = 26  # letters of a label on an axis
 TITLE_SPACE, AXIS_SPACE, EDGE = 52, 58, 8  # pixels: above the axes, below them for their labels, left of all text
 
@@ -113,7 +114,7 @@ def chart_html(figure: go.Figure | dict, *, still: bool = False) -> str:
     alt = escape((layout.meta or {}).get("alt", "A chart."), quote=True)
     # "<" is written as an escape so that no title can close the script.
     spec = pio.to_json(figure, validate=False).replace("<", "\\u003c")
-    config = json.dumps({"displaylogo": False, "staticPlot": still})
+    config = json.dumps(CONFIG | {"staticPlot": still})
     name = f"chart-{uuid.uuid4().hex}"
     return (
         f'<figure id="{name}" aria-label="{alt}" style="margin:0;width:{layout.width or 700}px;max-width:100%;'

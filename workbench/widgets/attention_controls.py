@@ -31,7 +31,7 @@ class AttentionControls:
     show: ipywidgets.Dropdown
     head: ipywidgets.Dropdown
     reading: ipywidgets.Dropdown
-    last: ipywidgets.IntSlider
+    last: ipywidgets.BoundedIntText
     reset: ipywidgets.Button
 
     @property
@@ -95,15 +95,14 @@ def build_controls(
             tooltip="The row whose weights stand in the table; a click on a row of the picture chooses it too",
             **wide,
         ),
-        last=ipywidgets.IntSlider(
+        last=ipywidgets.BoundedIntText(
             description="Last",
             min=1,
             max=n_units,
             value=min(PLACES, n_units),
-            continuous_update=False,
             tooltip=f"How many places of the prompt are shown, 1 to {n_units}",
             style={"description_width": "4em"},
-            layout={"width": "26em"},
+            layout={"width": "12em"},
         ),
         reset=ipywidgets.Button(
             description="Reset", layout={"width": "7em"}, tooltip="All controls as they were first"

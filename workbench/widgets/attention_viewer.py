@@ -15,7 +15,7 @@ from workbench.insight import Attribution, agreement, attend, attribute, name_he
 from workbench.insight.heads import informative_heads
 from workbench.models import GPT2Recommender
 from workbench.plots import HistoryTable, attention_chart, chart_html
-from workbench.plots.theme import ORANGE
+from workbench.plots.theme import CONFIG, ORANGE
 from workbench.widgets.attention_controls import PLACES, build_controls
 from workbench.widgets.copy_button import CopyButton
 from workbench.widgets.view import TEXT, View
@@ -150,6 +150,7 @@ class AttentionViewer(View):
         controls.search.observe(self.hear(self._search), "value")
         controls.reset.on_click(self.hear(self._reset))
         self.heat.data[0].on_click(self._click)
+        self.heat._config = self.heat._config | CONFIG
         picture = ipywidgets.Box([self.heat], layout={"overflow": "auto", "max_width": "100%"})
         below = ipywidgets.HBox([picture, self.words], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
         self.children = [*controls.rows, self.status, below, self.copy]
@@ -202,7 +203,7 @@ class AttentionViewer(View):
             words = ["Effects are on the recommendation, read off at the end of the prompt; choose it to see them."]
         n_read, n_history = self.attention.n_read, self.attention.n_history
         cut = f"The prompt read {n_read:,} of {n_history:,} items of the history. " if n_read < n_history else ""
-        caption = f"{cut}Recommending {self.attention.title}."
+        caption = f"{cut}Recommending {self.attention.title}; effects in log-odds."
         table = HistoryTable(self.df, last=self.controls.last.value, caption=caption)._repr_html_()
         said = "".join(f"<p style='margin:4px 0'>{escape(sentence)}</p>" for sentence in [*words, MEANING])
         scrolls = "max-height:520px;overflow:auto"

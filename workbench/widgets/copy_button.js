@@ -5,6 +5,12 @@ export default {
       <button type="button" class="jupyter-button"></button> <span role="status"></span>
       <pre tabindex="0" hidden></pre></div>`;
     const [button, said, shown] = el.firstElementChild.children;
+    // JupyterLab takes the arrows and letters of a focused control for its own, unless the control itself says no.
+    requestAnimationFrame(() => {
+      el.closest(".workbench-view-box")?.addEventListener("focusin", (event) => {
+        event.target.dataset.lmSuppressShortcuts = "true";
+      });
+    });
     button.textContent = model.get("description");
     button.title = model.get("tooltip");
     button.addEventListener("click", async () => {
