@@ -29,7 +29,7 @@ from transformers import GPT2LMHeadModel
 
 from workbench.catalogs import Split, films, leave_one_out, load_dataset
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
-from workbench.insight.explanations import (
+from workbench.insight.effects.explanations import (
     ATTENTION,
     EXPLAINERS,
     FLOORS,

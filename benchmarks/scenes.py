@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 
 from workbench.catalogs import Dataset, leave_one_out, load_dataset
 from workbench.catalogs.films.bundle import films_truth
-from workbench.insight.maps import EmbeddingMap
+from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models import GPT2Recommender, embed_items, embed_users, start_recommender
 from workbench.training import saved_run
 from workbench.widgets import EmbeddingExplorer

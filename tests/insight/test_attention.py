@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from workbench.insight import AttentionMap, attend
-from workbench.insight.attention import attention_weights, eager_attention, group, roll_out
+from workbench.insight.attention.weights import attention_weights, eager_attention, group, roll_out
 from workbench.insight.prompt_words import read_prompt, request_words
 from workbench.language import Spelling, Vocabulary, train_tokenizer
 from workbench.language.tokenizer import encode

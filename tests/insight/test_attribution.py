@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from workbench.insight import attribute
-from workbench.insight.attribution import METHODS
-from workbench.insight.question import ask, score_masked
-from workbench.insight.words import read_words
+from workbench.insight.effects.attribution import METHODS
+from workbench.insight.effects.question import ask, score_masked
+from workbench.insight.effects.words import read_words
 from workbench.models import GPT2Recommender, start_recommender
 
 IDS = [f"{row:03d}" for row in range(12)]

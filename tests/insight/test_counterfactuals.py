@@ -76,7 +76,7 @@ def test_removing_the_rows_does_what_the_table_says(tiny):
 
 
 def test_none_of_a_greedy_set_can_be_left_out(tiny, monkeypatch):
-    monkeypatch.setattr("workbench.insight.counterfactuals.MOST_PAIRS", 0)
+    monkeypatch.setattr("workbench.insight.effects.counterfactuals.MOST_PAIRS", 0)
     history, seen_greedy = IDS[:12], 0
     for item in places(tiny, history, seen=history, request=None).index[:8]:
         found = counterfactual(tiny, history, item, k=8)

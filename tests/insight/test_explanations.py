@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from workbench.insight import attend, attribute
-from workbench.insight.explanations import (
+from workbench.insight.effects.explanations import (
     EXPLAINERS,
     MEASURES,
     KnownCase,

@@ -8,7 +8,7 @@ import torch
 from workbench.catalogs import leave_one_out, read_tables
 from workbench.evaluation import evaluate
 from workbench.insight import ablate_heads, attend, cost_of_heads, measure_heads, name_heads
-from workbench.insight.heads import informative_heads
+from workbench.insight.attention.heads import informative_heads
 from workbench.models import start_recommender
 
 IDS = [f"{row:03d}" for row in range(10)]
@@ -113,7 +113,7 @@ def test_shares_and_even_shares_are_those_of_the_maps(tiny):
 
 def test_a_batch_measures_like_single_histories(tiny, monkeypatch):
     together = measure_heads(tiny, HISTORIES)
-    monkeypatch.setattr("workbench.insight.heads.NUMBERS", 1)
+    monkeypatch.setattr("workbench.insight.attention.heads.NUMBERS", 1)
     pd.testing.assert_frame_equal(together, measure_heads(tiny, HISTORIES), atol=1e-5)
 
 

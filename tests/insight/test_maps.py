@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from sklearn.metrics import pairwise_distances
 
 from workbench.insight import EmbeddingMap, NearestItems, align_kinds, fit_map, map_quality, mixing, place
-from workbench.insight.alignment import RIDGE
+from workbench.insight.maps.alignment import RIDGE
 from workbench.models import embed_items, embed_text, embed_users
 
 
@@ -65,7 +65,7 @@ def test_aligning_brings_two_clouds_together(model_like):
 
 
 def test_whoever_else_is_aligned_moves_nobody(model_like, monkeypatch):
-    monkeypatch.setattr("workbench.insight.alignment.BLOCK", 7)
+    monkeypatch.setattr("workbench.insight.maps.alignment.BLOCK", 7)
     everybody = align_kinds(model_like)
     few = align_kinds(model_like.drop([("user", f"u{row}") for row in range(5, 30)]))
     assert (everybody.loc[few.index].to_numpy() * few.to_numpy()).sum(1).min() > 0.999
@@ -153,7 +153,7 @@ def test_trust_and_overlap_are_one_when_nothing_is_lost_and_fall_when_places_are
 
 
 def test_quality_of_many_points_is_measured_on_a_seeded_sample(monkeypatch):
-    monkeypatch.setattr("workbench.insight.trust.SAMPLE", 30)
+    monkeypatch.setattr("workbench.insight.maps.trust.SAMPLE", 30)
     vectors = table(clusters())
     places = pd.DataFrame(clusters()[:, :2], index=vectors.index)
     assert map_quality(places, vectors)["points"] == 30

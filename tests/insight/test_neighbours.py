@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from workbench.insight.neighbours import nearest
+from workbench.insight.maps.neighbours import nearest
 
 
 def vectors(rows: np.ndarray) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from workbench import plots
-from workbench.insight.maps import EmbeddingMap
+from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.plots.maps import SIZE, draw_sample, place_names
 from workbench.plots.points import colour_points, describe_points
 

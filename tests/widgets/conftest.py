@@ -8,7 +8,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from workbench.catalogs import Dataset
-from workbench.insight.maps import EmbeddingMap
+from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models import GPT2Recommender, embed_items, embed_users, start_recommender
 from workbench.widgets import EmbeddingExplorer
 

@@ -1,18 +1,23 @@
 """Looking inside: one map of users and items, groups and their names, attention, and what moves a score."""
 
-from workbench.insight.ablation import ablate_heads, cost_of_heads
 from workbench.insight.agreement import agreement, weigh_history
-from workbench.insight.alignment import NearestItems, align_kinds
-from workbench.insight.attention import AttentionMap, attend
-from workbench.insight.attribution import Attribution, attribute
-from workbench.insight.counterfactuals import Counterfactual, counterfactual
-from workbench.insight.explanations import average_explanations, know_cases, read_explanations, score_explanations
-from workbench.insight.groups import agree_with, count_groups, find_groups
-from workbench.insight.heads import measure_heads, name_heads
-from workbench.insight.maps import EmbeddingMap, fit_map, place
-from workbench.insight.names import name_groups
-from workbench.insight.portraits import describe_items, portray_users
-from workbench.insight.trust import map_quality, mixing
+from workbench.insight.attention.ablation import ablate_heads, cost_of_heads
+from workbench.insight.attention.heads import measure_heads, name_heads
+from workbench.insight.attention.weights import AttentionMap, attend
+from workbench.insight.effects.attribution import Attribution, attribute
+from workbench.insight.effects.counterfactuals import Counterfactual, counterfactual
+from workbench.insight.effects.explanations import (
+    average_explanations,
+    know_cases,
+    read_explanations,
+    score_explanations,
+)
+from workbench.insight.maps.alignment import NearestItems, align_kinds
+from workbench.insight.maps.fitting import EmbeddingMap, fit_map, place
+from workbench.insight.maps.groups import agree_with, count_groups, find_groups
+from workbench.insight.maps.names import name_groups
+from workbench.insight.maps.portraits import describe_items, portray_users
+from workbench.insight.maps.trust import map_quality, mixing
 
 __all__ = [
     "AttentionMap",

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.insight.attention import AttentionMap
-from workbench.insight.attribution import Attribution
+from workbench.insight.attention.weights import AttentionMap
+from workbench.insight.effects.attribution import Attribution
 
 
 def weigh_history(

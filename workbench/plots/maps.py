@@ -11,7 +11,7 @@ from workbench.plots.points import KINDS, Colouring, colour_points, describe_poi
 from workbench.plots.theme import FONT, TEXT, escape, finish
 
 if TYPE_CHECKING:  # the room of maps needs torch, drawing does not
-    from workbench.insight.maps import EmbeddingMap
+    from workbench.insight.maps.fitting import EmbeddingMap
 
 Point = tuple[str, str]  # kind, id
 SYMBOLS = {"item": "circle", "user": "diamond", "request": "square"}

@@ -12,7 +12,7 @@ from workbench.catalogs import item_labels
 from workbench.plots.theme import BLUE, COLOURS, GREEN, RED, TEXT
 
 if TYPE_CHECKING:  # the room of maps needs torch, drawing does not
-    from workbench.insight.maps import EmbeddingMap
+    from workbench.insight.maps.fitting import EmbeddingMap
 
 KINDS = {"item": ("items", BLUE), "user": ("users", RED), "request": ("requests", GREEN)}
 UNNAMED = "other"  # what a table of groups calls those who are in none

@@ -12,7 +12,7 @@ from IPython.display import HTML, display
 
 from workbench.catalogs import find_items, item_labels
 from workbench.insight import Attribution, agreement, attend, attribute, name_heads, weigh_history
-from workbench.insight.heads import informative_heads
+from workbench.insight.attention.heads import informative_heads
 from workbench.models import GPT2Recommender
 from workbench.plots import HistoryTable, attention_chart, chart_html
 from workbench.plots.theme import CONFIG, ORANGE

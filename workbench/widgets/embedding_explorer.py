@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from workbench import plots
 from workbench.catalogs import Dataset
-from workbench.insight.maps import EmbeddingMap
+from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models.ranking import Histories, as_histories
 from workbench.plots.maps import Point, hover_texts, map_caption
 from workbench.plots.points import KINDS, colour_choices, colour_points, describe_points, name_places

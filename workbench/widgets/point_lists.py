@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.catalogs.labels import fold, item_labels
-from workbench.insight.neighbours import nearest
+from workbench.insight.maps.neighbours import nearest
 
 LONGEST = 50  # rows of a list that are shown
 K = 10  # recommendations, and neighbours of each kind

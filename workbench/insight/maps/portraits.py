@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.catalogs import Dataset
-from workbench.insight.trust import nearest
+from workbench.insight.maps.trust import nearest
 from workbench.models.ranking import Histories, as_histories, item_codes
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from workbench.catalogs import item_labels
-from workbench.insight.words import PromptWords, read_words
+from workbench.insight.effects.words import PromptWords, read_words
 from workbench.models import GPT2Recommender
 
 BATCH = 32  # prompts read at once

@@ -7,7 +7,7 @@ from math import comb
 
 import pandas as pd
 
-from workbench.insight.question import Question, Scores, ask, score_without
+from workbench.insight.effects.question import Question, Scores, ask, score_without
 from workbench.models import GPT2Recommender
 
 MOST_PAIRS = 2_000  # all pairs of 63 items; a longer history goes on greedily after single items
@@ -60,7 +60,7 @@ def counterfactual(
     Every single item is tried, then every pair as long as there are at most 2,000; of several sets of one size the one
     that leaves the item lowest is given. After that the search is greedy: again and again the item goes whose removal
     lowers the odds most, and in the end those that turn out not to be needed come back. ``smallest`` says whether a
-    smaller set is ruled out. Removed items are no candidates for the list, see ``workbench.insight.question``.
+    smaller set is ruled out. Removed items are no candidates for the list, see ``workbench.insight.effects.question``.
 
     Args:
         recommender: Who recommends.

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
-from workbench.insight.attention import attention_weights, eager_attention, group
+from workbench.insight.attention.weights import attention_weights, eager_attention, group
 from workbench.models import GPT2Recommender
 from workbench.models.ranking import Histories, as_histories, item_codes
 

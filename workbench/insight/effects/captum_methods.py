@@ -1,7 +1,7 @@
 """Integrated gradients, Shapley values and LIME, computed by Captum.
 
 All three compare words that are there with words that are hidden behind a neutral embedding, see
-``workbench.insight.question.Hiding``. They share out the difference between the whole prompt and one in which
+``workbench.insight.effects.question.Hiding``. They share out the difference between the whole prompt and one in which
 everything is hidden, or fit a line to it; none of them says what happens to the item's place.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from workbench.insight.occlusion import WordEffects
-from workbench.insight.question import BATCH, Hiding, Question
+from workbench.insight.effects.occlusion import WordEffects
+from workbench.insight.effects.question import BATCH, Hiding, Question
 
 STEPS = (32, 64, 128, 256, 512, 1024)  # of the path of integrated gradients: the first that is complete
 COMPLETE = 0.01  # the effects' sum may miss the whole difference by this share of it ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.insight.question import Question, Scores, score_masked, score_without
+from workbench.insight.effects.question import Question, Scores, score_masked, score_without
 
 
 @dataclass(frozen=True, eq=False)

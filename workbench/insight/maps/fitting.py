@@ -21,8 +21,8 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 from sklearn.decomposition import PCA
 
-from workbench.insight.alignment import check_finite
-from workbench.insight.trust import map_quality
+from workbench.insight.maps.alignment import check_finite
+from workbench.insight.maps.trust import map_quality
 from workbench.training.runs import runs_folder
 
 MAPPING = 1  # raise it when the same vectors and settings would give another picture

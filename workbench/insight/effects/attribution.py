@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workbench.insight.captum_methods import fit_lime, integrate_gradients, sample_shapley
-from workbench.insight.occlusion import WordEffects, mask_each, remove_each
-from workbench.insight.question import Question, ask
+from workbench.insight.effects.captum_methods import fit_lime, integrate_gradients, sample_shapley
+from workbench.insight.effects.occlusion import WordEffects, mask_each, remove_each
+from workbench.insight.effects.question import Question, ask
 from workbench.models import GPT2Recommender
 
 METHODS: dict[str, Callable[[Question, int], WordEffects]] = {

@@ -14,7 +14,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from workbench.evaluation.intervals import percentile_interval
-from workbench.insight.maps import check_vectors, new_umap, unit_rows
+from workbench.insight.maps.fitting import check_vectors, new_umap, unit_rows
 from workbench.models.ranking import Histories, as_histories, item_codes
 
 DIMENSIONS, NEIGHBOURS, CORE = 5, 15, 5

@@ -17,9 +17,9 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
-from workbench.insight.attention import attend
-from workbench.insight.attribution import METHODS, attribute
-from workbench.insight.question import ask, score_without
+from workbench.insight.attention.weights import attend
+from workbench.insight.effects.attribution import METHODS, attribute
+from workbench.insight.effects.question import ask, score_without
 from workbench.models import GPT2Recommender
 
 FLOORS = ("random", "most recent")
