@@ -78,7 +78,7 @@ def method_row(score: Callable[[str], pd.DataFrame], method: str) -> tuple[Row, 
     """Means with intervals, and paired differences to the references."""
     row = average_explanations(score(method)).loc[method].to_dict()
     row["less"] = {other: differences(score(method), score(other)) for other in REFERENCES if other != method}
-    row["wins_deletion_by_construction"] = method == "occlusion"  # its first step is what it measures
+    row["removes_as_the_curves_do"] = method == "occlusion"  # ahead by construction: it measures their first step
     return row, None
 
 
@@ -211,10 +211,9 @@ def findings(figures: Row) -> list[str]:
         "Faithful: deleting in its order lowers the log-odds by "
         + ", ".join(f"{interval(trained[name], 'deletion')} for {name}" for name in ("random", "attention"))
         + f", {interval(trained['most recent'], 'deletion')} for most recent and "
-        f"{interval(trained['occlusion'], 'deletion')} for occlusion, which wins by construction.",
+        f"{interval(trained['occlusion'], 'deletion')} for occlusion, which is ahead by construction.",
         "On weights of plain chance, among all films but the last, "
-        + (f"only {' and '.join(above)} still agree" if above else "no method agrees")
-        + " with the true effects.",
+        f"agreement with the true effects differs from none for: {', '.join(above) or 'no method'}.",
     ]
     for world, found in figures["last"].items():
         shares = {group: found[group]["methods"] for group in ("series", "no step")}
