@@ -142,10 +142,16 @@ def drive_explorer(stage: Stage) -> dict[str, float]:
     return {"lightness": drawn["mean"]}
 
 
-def find_point(stage: Stage, start: str) -> tuple[float, float]:
-    """A place on the screen where the pointer meets a point whose name begins so; looked for as a person does."""
+def find_point(stage: Stage, start: str, *, first: int = 0) -> tuple[float, float]:
+    """A place on the screen where the pointer meets a point whose name begins so; looked for as a person does.
+
+    Args:
+        stage: Where.
+        start: How the name begins.
+        first: Another number looks elsewhere first.
+    """
     box = stage.page.locator(CANVAS).bounding_box()
-    for step in range(600):
+    for step in range(first, first + 600):
         left = box["x"] + box["width"] * (0.2 + 0.6 * (37 * step % 101) / 101)
         top = box["y"] + box["height"] * (0.15 + 0.7 * (53 * step % 103) / 103)
         stage.page.mouse.move(left, top)

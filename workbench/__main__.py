@@ -1,4 +1,4 @@
-"""The front door: `python -m workbench lab | run | test | check | doctor | films | prove-data | prove-notebooks`.
+"""The front door: `python -m workbench <command>`, where a command is one of ``COMMANDS``.
 
 Needs nothing but Python 3.11 or newer. Each command first sees to it that the repository's own `.venv` is complete,
 then starts itself again inside it.
@@ -28,6 +28,8 @@ COMMANDS = {
     "films": "rebuild the simulated data of the bundled catalog",
     "prove-data": "the placebos that must fail, and do (long)",
     "prove-notebooks": "the notebooks with a wrong recommender: they must go red (long)",
+    "screens": "drive the widgets in JupyterLab and a browser; pictures in build/screens/",
+    "bench-ui": "how fast the widgets answer, measured in the browser",
 }
 SERVER = {  # the token stays: JupyterLab makes a new one at every start
     "ServerApp.ip": "127.0.0.1",
@@ -67,6 +69,8 @@ def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
         "films": [["-m", "workbench.catalogs.films"]],
         "prove-data": [["benchmarks/prove_data.py"]],
         "prove-notebooks": [["benchmarks/prove_notebooks.py"]],
+        "screens": [["benchmarks/screens.py"]],
+        "bench-ui": [["benchmarks/ui.py"]],
     }
     return [[sys.executable, *line] for line in table[command]]
 

@@ -122,6 +122,8 @@ class PointMap {
     this.tip = this.root.querySelector(".wb-tip");
     this.root.querySelector(".wb-hint").textContent = HINT;
     this.root.style.height = `${model.get("height")}px`;
+    // "willReadFrequently" keeps both canvases on the processor: without a GPU, an emulated one is many times slower
+    this.pens = [this.below, this.above].map((canvas) => canvas.getContext("2d", { willReadFrequently: true }));
     this.listen();
     this.read();
   }
@@ -140,7 +142,7 @@ class PointMap {
   }
 
   paint() {
-    const [width, height, ratio] = [this.root.clientWidth, this.root.clientHeight, devicePixelRatio];
+    const [width, height, ratio] = [this.root.clientWidth, this.root.clientHeight, devicePixelRatio], { model } = this;
     if (!width || !height) return; // not on the page yet, or in a folded cell
     this.view ??= home(this.points, width, height);
     for (const canvas of [this.below, this.above]) {
@@ -152,17 +154,16 @@ class PointMap {
     const style = getComputedStyle(this.root), look = { page: style.backgroundColor, ink: style.color };
     const zoom = Math.min(2, (this.view.scale / this.view.least) ** 0.3);
     this.size = zoom * (this.points.n > 20000 ? 2 : this.points.n > 3000 ? 3 : 4);
-    if (this.stale) {
-      const pen = this.below.getContext("2d"), page = rgb(look.page).with(3, 255);
-      const picture = pen.createImageData(this.below.width, this.below.height), faint = this.model.get("lit").length > 0;
+    const [pen, over] = this.pens, faint = model.get("lit").length > 0;
+    if (this.stale || this.faint !== faint) {
+      const picture = pen.createImageData(this.below.width, this.below.height), page = rgb(look.page).with(3, 255);
       stampPoints(picture, this.points, this.view, { page, size: this.size, ratio, faint });
       pen.putImageData(picture, 0, 0);
-      this.stale = false;
+      Object.assign(this, { stale: false, faint });
     }
-    const pen = this.above.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    this.paintAbove(pen, look, { width, height });
+    over.setTransform(ratio, 0, 0, ratio, 0, 0);
+    over.clearRect(0, 0, width, height);
+    this.paintAbove(over, look, { width, height });
   }
 
   paintAbove(pen, look, room) {
@@ -283,7 +284,7 @@ class PointMap {
     }, { passive: false });
     this.listenToPointer();
     model.on("change:xy change:codes change:names change:palette change:shapes", () => this.read());
-    model.on("change:lit change:ringed change:line change:labels change:chosen", () => this.redraw());
+    model.on("change:lit change:ringed change:line change:labels change:chosen", () => this.draw());
     const name = () => above.setAttribute("aria-label", model.get("alt"));
     model.on("change:alt", name), name();
     this.watchers = [new ResizeObserver(() => this.redraw()), new MutationObserver(() => this.redraw())];

@@ -66,7 +66,11 @@ export default {
       if (event.key in steps) walk(steps[event.key]);
       else choose(at);
     });
-    model.on("change:rows change:caption", show);
+    let due = false;
+    model.on("change:rows change:caption", () => {
+      if (!due) queueMicrotask(() => ((due = false), show())); // both change together: build the table once
+      due = true;
+    });
     model.on("change:chosen", mark);
     show();
   },

@@ -1,0 +1,138 @@
+"""How long the map takes to answer, measured in the browser: from a click to the updated view, and frame by frame.
+
+    python benchmarks/ui.py
+
+JupyterLab in a Chromium that draws in software, as on a machine without a GPU. A click counts from the release of the
+button until both the table and the map show the answer and that frame is done: the kernel ranks, looks for neighbours
+and sends them on the way. Results go to ``benchmarks/results/ui.json``.
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lab import Lab, LabPage, chromium, jupyter_lab
+from records import RESULTS, Row, machine, say, write_json
+from screens import CANVAS, Stage, find_point
+
+CLICKS, FRAMES = 40, 100
+LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0}  # what must hold
+WATCH = """() => {
+  const canvas = document.querySelector(".workbench-map .wb-above"), rows = document.querySelector(".workbench-rows");
+  const seen = (window.seen = { began: 0, map: 0, table: 0 });
+  canvas.addEventListener("pointerup", () => Object.assign(seen, { began: performance.now(), map: 0, table: 0 }), true);
+  const note = (part) => requestAnimationFrame(() => setTimeout(() => (seen[part] = performance.now())));
+  new MutationObserver(() => note("map")).observe(canvas, { attributeFilter: ["data-lit"] });
+  new MutationObserver(() => note("table")).observe(rows, { childList: true });
+}"""
+PAN = """async (frames) => {
+  const canvas = document.querySelector(".workbench-map .wb-above"), box = canvas.getBoundingClientRect(), times = [];
+  for (let frame = 0; frame < frames; frame++) {
+    const begun = performance.now(), angle = frame / 8;
+    const place = { clientX: box.x + 300 + 120 * Math.sin(angle), clientY: box.y + 240 + 80 * Math.cos(angle) };
+    canvas.dispatchEvent(new PointerEvent("pointermove", { ...place, bubbles: true, buttons: 1, pointerId: 1 }));
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    times.push(performance.now() - begun);
+  }
+  return times;
+}"""
+SHOW = """async (cell) => {
+  const app = window.jupyterapp, panel = app.shell.currentWidget;
+  panel.content.activeCellIndex = cell;
+  const begun = performance.now();
+  app.commands.execute("notebook:run-cell");
+  while (!document.querySelector(".workbench-map .wb-above[data-points]")) await new Promise(requestAnimationFrame);
+  await new Promise((done) => setTimeout(done));
+  return performance.now() - begun;
+}"""
+
+
+def time_clicks(lab: Lab, browser: Any, scene: str, *, clicks: int = CLICKS) -> Row:
+    """Milliseconds from a click on a point to the updated view, items and users in turn."""
+    with lab.open(browser, ["import scenes", f"explorer = scenes.tell({scene})\nexplorer"]) as shown:
+        shown.run_all()
+        shown.page.wait_for_selector(f"{CANVAS}[data-points]")
+        shown.page.evaluate(WATCH)
+        points = int(shown.page.locator(CANVAS).get_attribute("data-points"))
+        stage, times = Stage(shown, lab.folder / "state.json", "light"), []
+        for click in range(clicks):
+            left, top = find_point(stage, "user " if click % 2 else "", first=97 * click)
+            shown.page.mouse.click(left, top)
+            shown.page.wait_for_function("window.seen.map && window.seen.table", timeout=20_000)
+            shown.page.wait_for_timeout(400)  # nothing of this answer is still on its way
+            times.append(shown.page.evaluate("Math.max(window.seen.map, window.seen.table) - window.seen.began"))
+    return {"points": points, **quantiles("click", times)}
+
+
+def time_drawing(lab: Lab, browser: Any, scene: str, *, frames: int = FRAMES) -> Row:
+    """Milliseconds from running the cell that shows a map to its first picture, and per frame while it is moved."""
+    with lab.open(browser, ["import scenes", f"explorer = {scene}", "explorer"]) as shown:
+        run_up_to(shown, 2)
+        first = shown.page.evaluate(SHOW, 2)
+        canvas = shown.page.locator(CANVAS)
+        box = canvas.bounding_box()
+        shown.page.mouse.move(box["x"] + 300, box["y"] + 320)
+        shown.page.mouse.down()
+        times = shown.page.evaluate(PAN, frames)
+        shown.page.mouse.up()
+        return {"points": int(canvas.get_attribute("data-points")), "first_paint_ms": first, **quantiles("pan", times)}
+
+
+def run_up_to(shown: LabPage, cells: int) -> None:
+    """Run the first cells and wait for them."""
+    shown.page.evaluate(
+        """async (cells) => {
+          const app = window.jupyterapp, panel = app.shell.currentWidget;
+          await panel.sessionContext.ready;
+          for (let cell = 0; cell < cells; cell++) {
+            panel.content.activeCellIndex = cell;
+            await app.commands.execute("notebook:run-cell");
+          }
+        }""",
+        cells,
+    )
+
+
+def quantiles(name: str, times: Sequence[float]) -> Row:
+    """Median and 95th percentile in milliseconds, and of how many."""
+    middle, high = np.quantile(times, [0.5, 0.95])
+    return {f"{name}_p50_ms": round(middle, 1), f"{name}_p95_ms": round(high, 1), f"{name}s": len(times)}
+
+
+def measure(*, results: Path = RESULTS) -> Row:
+    """Everything, written after every row."""
+    page: Row = {"machine": machine(), "limits": LIMITS}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with jupyter_lab(Path(folder)) as lab, chromium() as browser:
+            page["browser"] = f"Chromium {browser.version}, software GL"
+            rows = {
+                "films": lambda: time_clicks(lab, browser, "scenes.films_explorer()"),
+                "20,000 points": lambda: time_clicks(lab, browser, "scenes.made_up_explorer(20_000)"),
+                "100,000 points": lambda: time_drawing(lab, browser, "scenes.made_up_explorer(100_000, ranked=False)"),
+            }
+            for name, make in rows.items():
+                page[name] = make()
+                say(f"{name}: {page[name]}")
+                write_json(results / "ui.json", page)
+    return page
+
+
+def main() -> int:
+    """Measure; 1 if a limit is not kept."""
+    page = measure()
+    rows = [row for row in page.values() if isinstance(row, dict)]
+    over = [
+        f"{name} {row[name]}"
+        for row in rows
+        for name in LIMITS
+        if row is not LIMITS and row.get(name, 0) > LIMITS[name]
+    ]
+    say(f"over the limit: {', '.join(over)}" if over else "every limit is kept")
+    return int(bool(over))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
