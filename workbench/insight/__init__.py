@@ -10,6 +10,7 @@ from workbench.insight.effects.explanations import (
     average_explanations,
     know_cases,
     read_explanations,
+    read_last_shares,
     score_explanations,
 )
 from workbench.insight.maps.alignment import NearestItems, align_kinds

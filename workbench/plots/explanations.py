@@ -40,7 +40,7 @@ def explanation_chart(table: pd.DataFrame, *, caption: str = "") -> go.Figure:
         figure,
         title="Plausible and faithful",
         caption=f"{int(table['cases'].max()):,} recommendations, means with 95 % intervals; {told}. Occlusion measures "
-        f"what deletion counts, so it wins there by construction. {caption}".strip(),
+        f"what deletion counts first, which favours it there by construction. {caption}".strip(),
         alt=f"Dots with intervals for {len(table)} methods: {told}.",
         size=(860, 34 * len(table)),
         sides=(160, 24),

@@ -212,6 +212,25 @@ def read_explanations(path: str | Path) -> pd.DataFrame:
     return table[[name for name in table if name.removesuffix("_low").removesuffix("_high") in (*MEASURES, "cases")]]
 
 
+def read_last_shares(path: str | Path) -> pd.DataFrame:
+    """Share of all effect or weight that the last item carries (0 to 1), by world, as ``benchmarks/explain.py`` saved it.
+
+    Returns:
+        Index ``world``, ``last film`` ("series": it has a next one in its series; "no step": it leads to none); columns
+        "truth" and the methods.
+
+    Raises:
+        FileNotFoundError: If nothing was measured yet.
+    """
+    worlds = json.loads(Path(path).read_text("utf-8"))["last"]
+    rows = {
+        (world, group): {method: found["last"] for method, found in row["methods"].items()}
+        for world, groups in worlds.items()
+        for group, row in groups.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["world", "last film"])
+
+
 def _interval(values: np.ndarray, measures: Sequence[str]) -> dict[str, float]:
     low, high = percentile_interval(bootstrap_means(values))
     ends = [(f"{name}_low", float(low[n]), f"{name}_high", float(high[n])) for n, name in enumerate(measures)]
