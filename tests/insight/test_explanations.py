@@ -16,6 +16,7 @@ from workbench.insight.effects.explanations import (
     follow,
     know_cases,
     read_explanations,
+    read_last_shares,
     score_explanations,
     share_of_last,
     true_effects,
@@ -155,3 +156,13 @@ class TestScores:
         again = read_explanations(tmp_path / "page.json")
         assert again.index.tolist() == [("trained", "random"), ("trained", "occlusion")]
         pd.testing.assert_frame_equal(again.droplevel("model").rename_axis("method"), table, check_dtype=False)
+
+
+def test_shares_of_the_last_item_are_read_by_world_and_kind_of_last_film(tmp_path):
+    methods = {"truth": {"last": 0.5, "last_low": 0.4}, "occlusion": {"last": 0.25, "last_low": 0.2}}
+    row = {"methods": methods, "cases": 3, "key": "abc"}
+    page = {"models": {}, "last": {"as bundled": {"series": row, "no step": row}}}
+    (tmp_path / "page.json").write_text(json.dumps(page))
+    table = read_last_shares(tmp_path / "page.json")
+    assert table.loc[("as bundled", "series")].to_dict() == {"truth": 0.5, "occlusion": 0.25}
+    assert table.index.names == ["world", "last film"] and len(table) == 2

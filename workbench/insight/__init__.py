@@ -48,6 +48,7 @@ __all__ = [
     "place",
     "portray_users",
     "read_explanations",
+    "read_last_shares",
     "score_explanations",
     "weigh_history",
 ]

@@ -213,7 +213,7 @@ def read_explanations(path: str | Path) -> pd.DataFrame:
 
 
 def read_last_shares(path: str | Path) -> pd.DataFrame:
-    """Share of all effect or weight that the last item carries (0 to 1), by world, as ``benchmarks/explain.py`` saved it.
+    """Share of all weight that the last item carries (0 to 1), in each world; saved by ``benchmarks/explain.py``.
 
     Returns:
         Index ``world``, ``last film`` ("series": it has a next one in its series; "no step": it leads to none); columns
