@@ -87,7 +87,7 @@ def describe_items(
 
 def _genres_above_average(codes: list[np.ndarray], genres: pd.Series) -> list[str]:
     """The three genres of each history that stand out most from all histories together."""
-    marks = genres.fillna("").str.get_dummies("|")
+    marks = genres.fillna("").str.get_dummies("|").drop(columns="", errors="ignore")  # pandas counts no text as one
     has = marks.to_numpy(dtype=float)
     mine = np.array([has[row].mean(axis=0) if len(row) else np.zeros(has.shape[1]) for row in codes])
     usual = has[np.concatenate(codes).astype(int)].mean(axis=0) if any(map(len, codes)) else 0
