@@ -18,7 +18,16 @@ README = HERE.parent / "README.md"
 FIGURE = re.compile(r"(?P<shown>[^\s|(]+)(?P<gap> )<!-- (?P<file>results/[\w.-]+\.json): (?P<key>[^>]+?) -->")
 MISSING = "-"
 # How a figure is shown, by the end of its key; anything else that is no whole number gets four decimals.
-FORMATS = {"seconds": ".0f", "precision": ".2f", "share": ".2f", "mixing": ".2f", "trust": ".2f", "fit": ".0f"}
+FORMATS = {
+    "seconds": ".0f",
+    "precision": ".2f",
+    "share": ".2f",
+    "mixing": ".2f",
+    "trust": ".2f",
+    "fit": ".0f",
+    "align": ".0f",
+    "cases": ".0f",
+}
 FORMATS |= {f"{measure}{end}": ".2f" for measure in ("signed", "deletion") for end in ("", "_low", "_high")}
 
 

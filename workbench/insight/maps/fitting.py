@@ -185,11 +185,16 @@ def _fit(vectors: pd.DataFrame, *, method: str, settings: Mapping[str, Any]) -> 
         places = fitted.fit_transform(values)
         return fitted, np.pad(places, [(0, 0), (0, 2 - places.shape[1])])
     with _without_the_warning():
-        fitted = new_umap(neighbours=settings["neighbours"], seed=settings["seed"], min_dist=settings["min_distance"])
+        fitted = new_umap(
+            neighbours=settings["neighbours"],
+            seed=settings["seed"],
+            min_dist=settings["min_distance"],
+            init="pca",  # points without ties to the others begin among them, not far away
+        )
         return fitted, fitted.fit_transform(values)
 
 
-def new_umap(*, neighbours: int, seed: int, min_dist: float, dimensions: int = 2) -> Any:
+def new_umap(*, neighbours: int, seed: int, min_dist: float, init: str, dimensions: int = 2) -> Any:
     """A UMAP that compares by cosine and gives the same answer twice."""
     import umap  # half a minute the first time on a machine, seconds later
 
@@ -198,7 +203,7 @@ def new_umap(*, neighbours: int, seed: int, min_dist: float, dimensions: int = 2
         n_components=dimensions,
         n_neighbors=neighbours,
         min_dist=min_dist,
-        init="pca",  # points without ties to the others begin among them, not far away
+        init=init,
         random_state=seed,
         n_jobs=1,  # what a seed means to UMAP; when it is said here, UMAP does not warn
     )

@@ -47,7 +47,8 @@ def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int
         )
     check_vectors(vectors, method="umap")
     centred = unit_rows(vectors.to_numpy(dtype=np.float32) - vectors.to_numpy(dtype=np.float32).mean(0))
-    reducer = new_umap(neighbours=min(NEIGHBOURS, len(vectors) - 1), seed=seed, min_dist=0.0, dimensions=DIMENSIONS)
+    near = min(NEIGHBOURS, len(vectors) - 1)
+    reducer = new_umap(neighbours=near, seed=seed, min_dist=0.0, init="spectral", dimensions=DIMENSIONS)
     low = reducer.fit_transform(centred)
     search = HDBSCAN(
         min_cluster_size=smallest or max(5, len(vectors) // 50), min_samples=min(CORE, len(vectors) // 4), copy=False
