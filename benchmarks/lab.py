@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import nbformat
 from records import RESULTS
 
 REPOSITORY = RESULTS.parents[1]
-SOFTWARE_GL = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+NO_GPU = ("--no-sandbox", "--disable-gpu")  # how Chromium draws where there is none
+SOFTWARE_GL = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # emulated
 QUIET = {  # JupyterLab's own settings: nothing asked of the network
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
@@ -140,15 +141,15 @@ def jupyter_lab(folder: Path) -> Iterator[Lab]:
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """A Chromium without a screen that draws in software, as on a machine without a GPU."""
+def chromium(flags: Sequence[str] = NO_GPU) -> Iterator[Any]:
+    """A Chromium without a screen that draws in software."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         raise RuntimeError("this needs Chromium. Install it (Debian, Ubuntu: sudo apt install chromium).")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(SOFTWARE_GL))
+        browser = playwright.chromium.launch(executable_path=program, args=list(flags))
         yield browser
         browser.close()
 

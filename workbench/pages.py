@@ -87,7 +87,7 @@ def render_page(notebook: nbformat.NotebookNode, *, name: str, folder: str = "",
     charts = 0
     for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
         if data := output.get("data"):
-            charts += CHART in data
+            charts += CHART in data or "window.Plotly" in data.get("text/html", "")  # a widget's still picture
             make_static(data, widgets=state)
             charts += "window.Plotly" in data.get("text/html", "")  # a view's still picture
     exporter = OfflineExporter(raw_template=TEMPLATE)

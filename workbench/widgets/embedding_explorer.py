@@ -15,7 +15,7 @@ from workbench.models.ranking import Histories, as_histories
 from workbench.plots.maps import Point, hover_texts, map_caption
 from workbench.plots.points import KINDS, colour_choices, colour_points, describe_points, name_places
 from workbench.widgets.explorer_controls import ExplorerControls
-from workbench.widgets.point_lists import FIRST, PointList, fold, known_points, list_points, look_around, search_texts
+from workbench.widgets.point_lists import FIRST, PointList, fold, known_names, list_points, look_around, search_texts
 from workbench.widgets.point_map import HIDDEN, PointMap, inside, points_to_bytes
 from workbench.widgets.view import View
 
@@ -75,7 +75,7 @@ class EmbeddingExplorer(View):
         self._given = {"recommender": recommender, "histories": histories, "groups": groups}
         self._index = embedding_map.table.index
         self.df = describe_points(embedding_map, catalog=dataset.catalog, users=dataset.users, groups=groups)
-        self._known, self._texts = known_points(self.df, dataset.catalog), search_texts(self.df)
+        self._names, self._texts = known_names(self.df, dataset.catalog), search_texts(self.df)
         self._selection, self._how = NOBODY, ""
         self._around: dict[str, PointList] = {}  # of the chosen point; empty while none is
         self._listed: list[Point] = []
@@ -175,7 +175,7 @@ class EmbeddingExplorer(View):
         if self.map.chosen not in self._selection:
             self._selection, self._how = np.array([self.map.chosen]), ""
         known = {"histories": self.histories, "recommender": self.recommender, "vectors": self.embedding_map.vectors}
-        self._around = look_around(self.chosen, self._known, **known)
+        self._around = look_around(self.chosen, self._names, **known)
         with self.unheard():
             self.controls.search.value, self.map.lasso = "", []
             self.controls.open_for(self.chosen[0], recommends=self.recommender is not None)
@@ -255,9 +255,9 @@ class EmbeddingExplorer(View):
             return self._around.get(tab, PointList(FIRST))
         results = self._results()
         if words and not (len(results) and np.array_equal(results, self._selection)):
-            return list_points(self.df.iloc[results], caption=f"{len(results):,} found for “{words}”")
+            return list_points(self.df.iloc[results], self._names, caption=f"{len(results):,} found for “{words}”")
         return (
-            list_points(self.df.iloc[results], caption=f"{len(results):,} selected")
+            list_points(self.df.iloc[results], self._names, caption=f"{len(results):,} selected")
             if len(results)
             else PointList(FIRST)
         )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from workbench.catalogs.labels import fold, item_labels
 from workbench.insight.maps.neighbours import nearest
+from workbench.plots.maps import Point
 
 LONGEST = 50  # rows of a list that are shown
 K = 10  # recommendations, and neighbours of each kind
@@ -27,9 +28,27 @@ class PointList:
     """
 
     caption: str
-    points: list[tuple[str, str]] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     bars: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Names:
+    """What to call whoever may be listed, by (kind, id); an unknown one is called by their id.
+
+    Attributes:
+        titles: ``Solaris (1972)``.
+        genres: ``Drama, Sci-Fi``; only of those that have any.
+    """
+
+    titles: dict[Point, str]
+    genres: dict[Point, str]
+
+    def table(self, points: Sequence[Point]) -> pd.DataFrame:
+        """Title and, if anybody has any, genres."""
+        table = pd.DataFrame({"Title": [self.titles.get(point, point[1]) for point in points]})
+        return table.assign(Genres=[self.genres.get(point) for point in points]) if self.genres else table
 
 
 def search_texts(points: pd.DataFrame) -> pd.Series:
@@ -40,27 +59,29 @@ def search_texts(points: pd.DataFrame) -> pd.Series:
     return texts.map(fold)
 
 
-def known_points(points: pd.DataFrame, catalog: pd.DataFrame) -> pd.DataFrame:
-    """Whoever may be listed, by (``kind``, ``id``): the points of a map, and the items of the catalog beside it."""
-    others = catalog[~catalog["item_id"].isin(points.loc[points["kind"] == "item", "id"])]
-    others = others.assign(kind="item", title=item_labels(others)).rename(columns={"item_id": "id"})
-    kept = [name for name in ("kind", "id", "title", "genres") if name in others]
-    return pd.concat([points, others[kept]], ignore_index=True).set_index(["kind", "id"])
+def known_names(points: pd.DataFrame, catalog: pd.DataFrame) -> Names:
+    """What to call the points of a map, and the items of the catalog beside it."""
+    items = [("item", name) for name in catalog["item_id"]]
+    titles = dict(zip(items, item_labels(catalog), strict=True)) | dict(
+        zip(_pairs(points), points["title"], strict=True)
+    )
+    genres = catalog["genres"].dropna() if "genres" in catalog else pd.Series(dtype=object)
+    return Names(titles, {items[row]: str(text).replace("|", ", ") for row, text in genres.items()})
 
 
-def list_points(points: pd.DataFrame, *, caption: str) -> PointList:
+def list_points(points: pd.DataFrame, names: Names, *, caption: str) -> PointList:
     """Points of the map as they come, the first 50."""
     some = points.head(LONGEST)
     caption += f", the first {LONGEST} shown" if len(points) > LONGEST else ""
-    table = _described(some)
+    table = names.table(_pairs(some))
     if "title_zh" in some and some["title_zh"].notna().any():
         table.insert(1, "Chinese title", some["title_zh"].tolist())
     return PointList(f"{caption}.", _pairs(some), table)
 
 
 def look_around(
-    point: tuple[str, str],
-    points: pd.DataFrame,
+    point: Point,
+    names: Names,
     *,
     vectors: pd.DataFrame,
     histories: Mapping[str, Sequence[str]],
@@ -70,7 +91,7 @@ def look_around(
 
     Args:
         point: Kind and id.
-        points: Index (``kind``, ``id``); titles of everything that may be listed.
+        names: Titles and genres of whoever may be listed.
         vectors: Embeddings table that says who is near.
         histories: ``{user_id: [item_id, ...]}``, oldest first.
         recommender: Who ranks; None for nobody.
@@ -81,13 +102,13 @@ def look_around(
     kind, name = point
     history = list(histories.get(name, ())) if kind == "user" else []
     return {
-        "History": list_history(point, history, points),
-        "Recommended": list_recommended(point, history, points, recommender=recommender),
-        "Neighbours": list_neighbours(point, points, vectors=vectors),
+        "History": list_history(point, history, names),
+        "Recommended": list_recommended(point, history, names, recommender=recommender),
+        "Neighbours": list_neighbours(point, names, vectors=vectors),
     }
 
 
-def list_history(point: tuple[str, str], history: Sequence[str], points: pd.DataFrame) -> PointList:
+def list_history(point: Point, history: Sequence[str], names: Names) -> PointList:
     """A user's items, newest first; the number is the place in the history."""
     if point[0] != "user":
         return PointList(f"Only users have a history; this is {_article(point[0])}. See Neighbours.")
@@ -95,15 +116,13 @@ def list_history(point: tuple[str, str], history: Sequence[str], points: pd.Data
         return PointList(f"No history of user {point[1]} is known.")
     newest = list(range(len(history), 0, -1))[:LONGEST]
     pairs = [("item", history[place - 1]) for place in newest]
-    table = _described(_look_up(points, pairs))
+    table = names.table(pairs)
     table.insert(0, "No.", newest)
     caption = f"History of user {point[1]}, newest first: {len(newest)} of {len(history)} items."
     return PointList(caption, pairs, table)
 
 
-def list_recommended(
-    point: tuple[str, str], history: Sequence[str], points: pd.DataFrame, *, recommender: Any
-) -> PointList:
+def list_recommended(point: Point, history: Sequence[str], names: Names, *, recommender: Any) -> PointList:
     """What the recommender puts first after a user's history or for a request, seen items left out."""
     kind, name = point
     if recommender is None:
@@ -116,7 +135,7 @@ def list_recommended(
     except Exception as error:  # the other lists can be shown all the same
         return PointList(f"Ranking failed: {error}")
     pairs = [("item", item) for item in ranking["item_id"]]
-    table = _described(_look_up(points, pairs))
+    table = names.table(pairs)
     scores = ranking["score"].to_numpy(dtype=float)
     shares = bool(len(scores)) and scores.max() <= 0 and np.exp(scores).sum() <= 1 + 1e-4
     table.insert(1, "Probability" if shares else "Score", np.exp(scores) if shares else scores)
@@ -125,33 +144,18 @@ def list_recommended(
     return PointList(caption, pairs, table, bars=("Probability",) if shares else ())
 
 
-def list_neighbours(point: tuple[str, str], points: pd.DataFrame, *, vectors: pd.DataFrame) -> PointList:
+def list_neighbours(point: Point, names: Names, *, vectors: pd.DataFrame) -> PointList:
     """The nearest of each kind, those of the point's own kind first, by cosine in the original vectors."""
     kinds = sorted(vectors.index.get_level_values("kind").unique(), key=lambda kind: kind != point[0])
     near = pd.concat([nearest(vectors, point, k=K, kind=kind) for kind in kinds], ignore_index=True)
     pairs = _pairs(near)
-    table = _described(_look_up(points, pairs))
+    table = names.table(pairs)
     table.insert(1, "Cosine", near["cosine"].astype(float).to_numpy())
-    name = _look_up(points, [point])["title"].iloc[0]
+    name = names.titles.get(point, point[1])
     return PointList(f"Nearest to {name} in the original vectors, not in the plane.", pairs, table)
 
 
-def _described(points: pd.DataFrame) -> pd.DataFrame:
-    """Title and genres, as far as there are any."""
-    table = pd.DataFrame({"Title": points["title"].tolist()})
-    if "genres" in points and points["genres"].notna().any():
-        table["Genres"] = points["genres"].astype(object).str.replace("|", ", ").tolist()
-    return table
-
-
-def _look_up(points: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Rows of points in the order asked for; somebody unknown is called by their id."""
-    found = points.reindex(pd.MultiIndex.from_tuples(pairs, names=["kind", "id"]))
-    ids = pd.Series([name for _, name in pairs], index=found.index)
-    return found.assign(title=found["title"].fillna(ids))
-
-
-def _pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
+def _pairs(table: pd.DataFrame) -> list[Point]:
     """(kind, id) per row."""
     return list(zip(table["kind"], table["id"], strict=True))
 

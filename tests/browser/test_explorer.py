@@ -1,0 +1,56 @@
+"""The explorer in a real browser: driven in JupyterLab by mouse and keyboard, and as a still picture in a page."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import scenes  # noqa: E402
+import screens  # noqa: E402
+import ui  # noqa: E402
+from lab import Lab, jupyter_lab  # noqa: E402
+
+from workbench.pages import render_page  # noqa: E402
+
+UNTRAINED = "explorer = scenes.tell(scenes.films_explorer(trained=False))\nexplorer"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """One server for all tests here."""
+    with jupyter_lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.mark.timeout(180)
+def test_it_answers_the_mouse_and_the_keyboard_without_an_error_or_a_finding_of_axe(lab: Lab, browser) -> None:
+    found = screens.play(lab, browser, "explorer", theme="dark", pictures=None, cells=["import scenes", UNTRAINED])
+    assert found["lightness"] < 0.4  # it follows JupyterLab's theme
+
+
+@pytest.mark.timeout(180)
+def test_a_click_is_timed_from_the_button_to_the_last_change_on_the_screen(lab: Lab, browser) -> None:
+    row = ui.time_clicks(lab, browser, "scenes.films_explorer(trained=False)", clicks=4)
+    assert row["points"] == 2570 and row["clicks"] == 4
+    assert 5 < row["click_p50_ms"] <= row["click_p95_ms"] < 5000
+
+
+def test_a_page_shows_the_still_picture_and_asks_for_nothing(browser, tmp_path: Path) -> None:
+    bundle = scenes.films_explorer(trained=False)._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data=bundle)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("explorer", outputs=[output])])
+    path = tmp_path / "page.html"
+    path.write_text(render_page(notebook, name="a page"), "utf-8")
+    page, asked, errors = browser.new_page(), [], []
+    page.route(re.compile("^https?:"), lambda route: (asked.append(route.request.url), route.abort()))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_selector(".main-svg .point")
+    assert page.locator(".main-svg .point").count() == 2570
+    assert page.locator("figure").get_attribute("aria-label").startswith("A map of 570 items and 2,000 users")
+    assert asked == [] and errors == []
