@@ -221,12 +221,17 @@ def test_those_in_no_group_count_as_a_class_of_their_own():
         (lambda vectors: vectors.iloc[:9], r"10 vectors or more of one kind; there are 9 of \['item'\]"),
         (lambda vectors: pd.concat([vectors, vectors.rename({"item": "user"})]), r"60 of \['item', 'user'\]"),
         (lambda vectors: vectors * np.nan, "30 of 30 vectors are not finite"),
-        (lambda vectors: vectors * 0 + 1, "all 30 vectors are equal"),
     ],
 )
 def test_what_has_no_groups_is_refused(items, change, message):
     with pytest.raises(ValueError, match=message):
         find_groups(change(items))
+
+
+def test_vectors_that_are_all_equal_are_one_group(items, dataset):
+    groups = find_groups(items * 0 + 1)
+    assert groups["group"].tolist() == [0] * 30
+    assert name_groups(groups, dataset)["size"].tolist() == [30]
 
 
 def test_an_item_outside_the_catalog_is_named(item_groups, dataset):

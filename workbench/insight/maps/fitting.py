@@ -162,10 +162,15 @@ def check_vectors(vectors: pd.DataFrame, *, method: str) -> None:
     if not values.any(axis=1).all():
         kind, name = vectors.index[(~values.any(axis=1)).argmax()]
         raise ValueError(f"the vector of {kind} {name!r} is all zeros and has no direction; leave it out.")
-    if np.ptp(values, axis=0).max() <= 1e-6 * np.abs(values).max():
+    if all_equal(values):
         raise ValueError(
             f"all {len(vectors)} vectors are equal: there is nothing to show. Has the recommender learned?"
         )
+
+
+def all_equal(values: np.ndarray) -> bool:
+    """Whether all rows are the same, but for rounding."""
+    return bool(np.ptp(values, axis=0).max() <= 1e-6 * np.abs(values).max())
 
 
 def map_key(vectors: pd.DataFrame, *, method: str, settings: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from workbench.evaluation.intervals import percentile_interval
-from workbench.insight.maps.fitting import check_vectors, new_umap, unit_rows
+from workbench.insight.maps.alignment import check_finite
+from workbench.insight.maps.fitting import all_equal, new_umap, unit_rows
 from workbench.models.ranking import Histories, as_histories, item_codes
 
 DIMENSIONS, NEIGHBOURS, CORE = 5, 15, 5
@@ -34,10 +35,10 @@ def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int
 
     Returns:
         Index (``kind``, ``id``); ``group``: 0 for the largest, -1 for none; ``closeness``: cosine to the group's
-        centre, -1 to 1, missing for none.
+        centre, -1 to 1, missing for none. Vectors that are all equal are one group.
 
     Raises:
-        ValueError: If there are several kinds, fewer than 10 vectors, or vectors no map can be made of.
+        ValueError: If there are several kinds, fewer than 10 vectors, or one is not finite.
     """
     kinds = vectors.index.get_level_values("kind").unique().tolist()
     if len(kinds) != 1 or len(vectors) < 10:
@@ -45,8 +46,11 @@ def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int
             f"groups need 10 vectors or more of one kind; there are {len(vectors)} of {kinds}. "
             "Find the groups of users and of items one after the other: vectors.loc[['user']]."
         )
-    check_vectors(vectors, method="umap")
-    centred = unit_rows(vectors.to_numpy(dtype=np.float32) - vectors.to_numpy(dtype=np.float32).mean(0))
+    check_finite(vectors)
+    values = vectors.to_numpy(dtype=np.float32)
+    if all_equal(values):
+        return pd.DataFrame({"group": 0, "closeness": 1.0}, index=vectors.index)
+    centred = unit_rows(values - values.mean(0))
     near = min(NEIGHBOURS, len(vectors) - 1)
     reducer = new_umap(neighbours=near, seed=seed, min_dist=0.0, init="spectral", dimensions=DIMENSIONS)
     low = reducer.fit_transform(centred)
