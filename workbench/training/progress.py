@@ -57,8 +57,29 @@ class Progress:
         return f'<div style="font-family:var(--jp-ui-font-family,sans-serif)">{bar}{html.escape(self.sentence())}</div>'
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Work that cannot say how far it is.
+
+    Attributes:
+        text: What goes on.
+        note: What came of it, empty while it goes on.
+    """
+
+    text: str
+    note: str = ""
+
+    def sentence(self) -> str:
+        """What goes on, or what came of it."""
+        return self.note or self.text
+
+    def to_html(self) -> str:
+        """The sentence."""
+        return f'<div style="font-family:var(--jp-ui-font-family,sans-serif)">{html.escape(self.sentence())}</div>'
+
+
 class ProgressDisplay:
-    """Shows the newest :class:`Progress` in one place, at most twice a second."""
+    """Shows the newest :class:`Progress` or :class:`Notice` in one place, at most twice a second."""
 
     def __init__(self) -> None:
         """Find out whether there is a notebook to write to."""
@@ -66,7 +87,7 @@ class ProgressDisplay:
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
         self._notebook = shell is not None and hasattr(shell, "kernel")
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Progress | Notice) -> None:
         """Show it, unless something was shown less than half a second ago and this is not the end."""
         now = time.monotonic()
         if now - self._shown < 0.5 and not progress.note:
@@ -78,7 +99,7 @@ class ProgressDisplay:
             end = "\n" if progress.note else ""
             print(f"\r\033[K{progress.sentence()}", end=end, file=sys.stderr, flush=True)
 
-    def _show_html(self, progress: Progress) -> None:
+    def _show_html(self, progress: Progress | Notice) -> None:
         from IPython.display import HTML, display
 
         if self._handle is None:

@@ -23,6 +23,7 @@ from sklearn.decomposition import PCA
 
 from workbench.insight.maps.alignment import check_finite
 from workbench.insight.maps.trust import map_quality
+from workbench.training.progress import Notice, ProgressDisplay
 from workbench.training.runs import runs_folder
 
 MAPPING = 1  # raise it when the same vectors and settings would give another picture
@@ -105,13 +106,15 @@ def fit_map(
     path = Path(folder or runs_folder() / "maps") / f"{key[:16]}.parquet"
     if method == "umap" and (kept := _read(path, key=key)) is not None:
         return EmbeddingMap(vectors=vectors, method=method, settings=settings, key=key, cached=True, **kept)
-    began = time.monotonic()
+    began, show = time.monotonic(), ProgressDisplay()
+    show(Notice(f"Fitting a map of {len(vectors):,} points; thousands take seconds, tens of thousands a minute."))
     fitted, places = _fit(vectors, method=method, settings=settings)
     seconds = time.monotonic() - began
     table = pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
     facts = {"quality": map_quality(table, vectors, seed=seed), "seconds": seconds}
     if method == "umap":
         _write(path, table, key=key, facts=facts)
+    show(Notice("", note=f"Map of {len(vectors):,} points fitted in {seconds:.1f} s."))
     return EmbeddingMap(
         table=table, vectors=vectors, method=method, settings=settings, key=key, cached=False, fitted=fitted, **facts
     )
@@ -164,7 +167,7 @@ def check_vectors(vectors: pd.DataFrame, *, method: str) -> None:
         raise ValueError(f"the vector of {kind} {name!r} is all zeros and has no direction; leave it out.")
     if all_equal(values):
         raise ValueError(
-            f"all {len(vectors)} vectors are equal: there is nothing to show. Has the recommender learned?"
+            f"all {len(vectors)} vectors are equal, so there is nothing to show. Is the recommender trained?"
         )
 
 
