@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from workbench.insight import attribute
+from workbench.insight import Occlusion, attribute
+from workbench.insight.effects import question
 from workbench.insight.effects.attribution import METHODS
 from workbench.insight.effects.question import ask, score_masked
 from workbench.insight.effects.words import read_words
@@ -111,6 +112,25 @@ class TestOcclusion:
         for row in (0, 31, 32, 63, 99):
             without = log_odds(recommender, history[:row] + history[row + 1 :], "009", seen=history)
             assert effects[row] == pytest.approx(whole - without, abs=1e-4)
+
+    @pytest.mark.parametrize(("history", "request_"), [(IDS[:5], REQUEST), ([*IDS[:3], *IDS[:9]], None), ([], "red")])
+    def test_one_item_after_another_gets_what_it_gets_alone(self, tiny, history, request_, monkeypatch):
+        alone = [attribute(tiny, history, item, request=request_) for item in IDS]
+        read, batches = question._read_variants, []
+        monkeypatch.setattr(question, "_read_variants", lambda *args: batches.append(args) or read(*args))
+        occlusion = Occlusion(tiny, history, request=request_)
+        assert not batches
+        for expected in alone:
+            said = occlusion.attribute(expected.item_id)
+            pd.testing.assert_frame_equal(said.df, expected.df)
+            assert all(vars(said)[name] == value for name, value in vars(expected).items() if name != "df")
+        assert len(batches) == 1  # the model read the shortened prompts for the first item only
+
+    def test_after_an_item_that_is_not_there_the_next_one_gets_its_answer(self, tiny):
+        occlusion = Occlusion(tiny, IDS[:3])
+        with pytest.raises(ValueError, match="'no such film' is not in the catalog"):
+            occlusion.attribute("no such film")
+        assert occlusion.attribute("009").sentence == attribute(tiny, IDS[:3], "009").sentence
 
 
 class TestMasking:

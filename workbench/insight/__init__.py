@@ -4,7 +4,7 @@ from workbench.insight.agreement import agreement, weigh_history
 from workbench.insight.attention.ablation import ablate_heads, cost_of_heads
 from workbench.insight.attention.heads import measure_heads, name_heads
 from workbench.insight.attention.weights import AttentionMap, attend
-from workbench.insight.effects.attribution import Attribution, attribute
+from workbench.insight.effects.attribution import Attribution, Occlusion, attribute
 from workbench.insight.effects.counterfactuals import Counterfactual, counterfactual
 from workbench.insight.effects.explanations import (
     average_explanations,
@@ -26,6 +26,7 @@ __all__ = [
     "Counterfactual",
     "EmbeddingMap",
     "NearestItems",
+    "Occlusion",
     "ablate_heads",
     "agree_with",
     "agreement",

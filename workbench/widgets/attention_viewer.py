@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from IPython.display import HTML, display
 
 from workbench.catalogs import find_items, item_labels
-from workbench.insight import Attribution, agreement, attend, attribute, name_heads, weigh_history
+from workbench.insight import Attribution, Occlusion, agreement, attend, name_heads, weigh_history
 from workbench.insight.attention.heads import informative_heads
 from workbench.models import GPT2Recommender
 from workbench.plots import HistoryTable, attention_chart, chart_html
@@ -62,6 +62,7 @@ class AttentionViewer(View):
         """
         self.recommender, self.history, self.request = recommender, list(history), request
         self.attention = attend(recommender, self.history, request=request, item=item)
+        self._occlusion = Occlusion(recommender, self.history, request=request)
         self._first, self._measured = self.attention.item_id, dict[str, Attribution | str]()
         heads = self._heads() if heads is None else heads
         self.controls = build_controls(self.attention, targets=self._ranked(), heads=heads)
@@ -187,7 +188,7 @@ class AttentionViewer(View):
         item = self.attention.item_id
         if item not in self._measured:
             try:
-                self._measured[item] = attribute(self.recommender, self.history, item, request=self.request)
+                self._measured[item] = self._occlusion.attribute(item)
             except ValueError as problem:
                 self._measured[item] = f"No effects: {problem}"
         return self._measured[item]

@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 
 from workbench.insight.effects.captum_methods import fit_lime, integrate_gradients, sample_shapley
-from workbench.insight.effects.occlusion import WordEffects, mask_each, remove_each
+from workbench.insight.effects.occlusion import (
+    WordEffects,
+    compare_removals,
+    mask_each,
+    read_removals,
+    remove_each,
+)
 from workbench.insight.effects.question import Question, ask
 from workbench.models import GPT2Recommender
 
@@ -109,7 +116,36 @@ def attribute(
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not known; choose one of {list(METHODS)}.")
     question = ask(recommender, history, item, request=request)
-    effects = METHODS[method](question, seed)
+    return _told(question, METHODS[method](question, seed), method=method, seed=seed)
+
+
+class Occlusion:
+    """``attribute`` by occlusion for one item after another, fast from the second one on.
+
+    The prompts without each word in turn are the same for every item, so they are read only once, for the first item
+    that is asked about, with the weights the model has then.
+
+    Args:
+        recommender: Who recommends.
+        history: Item ids, oldest first; may be empty if there is a request.
+        request: A wish in words.
+    """
+
+    def __init__(self, recommender: GPT2Recommender, history: Sequence[str], *, request: str | None = None) -> None:
+        """Nothing is read yet."""
+        self._ask = partial(ask, recommender, history, request=request)
+        self._states: torch.Tensor | None = None
+
+    def attribute(self, item: str) -> Attribution:
+        """The same as ``attribute(recommender, history, item, request=request)``, errors included."""
+        question = self._ask(item)
+        if self._states is None:
+            self._states = read_removals(question)
+        return _told(question, compare_removals(question, self._states), method="occlusion", seed=0)
+
+
+def _told(question: Question, effects: WordEffects, *, method: str, seed: int) -> Attribution:
+    """What was found, beside the words it was found for."""
     df, missing = question.words.df.copy(), np.full(len(question.words.df), np.nan)
     df["effect"] = effects.effect
     df["ranks"] = pd.array([pd.NA] * len(df) if effects.ranks is None else effects.ranks, dtype="Int64")
@@ -118,6 +154,7 @@ def attribute(
     probability, rank = _standing(question)
     unread = question.words.unread
     note = effects.note + (f"; the {unread:,} oldest items of the history are not read" if unread else "")
+    item = question.recommender.vocabulary.spelling.items[question.row]
     return Attribution(df, item, question.title, probability, rank, method, seed, note)
 
 

@@ -7,8 +7,9 @@ Masking leaves a neutral word in its place, so nothing moves, but the model read
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from workbench.insight.effects.question import Question, Scores, score_masked, score_without
+from workbench.insight.effects.question import Question, Scores, read_without, score_masked, score_states
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +33,17 @@ class WordEffects:
 
 def remove_each(question: Question, seed: int = 0) -> WordEffects:
     """Effect of each word by removing it; exact, ``seed`` changes nothing."""
-    rows = range(len(question.words.df))
-    scores = score_without(question, [[], *([row] for row in rows)])
-    return _compared(scores, note="each word removed in turn, exact")
+    return compare_removals(question, read_removals(question))
+
+
+def read_removals(question: Question) -> torch.Tensor:
+    """Hidden states after the whole prompt and without each word in turn, (1 + n_rows, d_model); same for any item."""
+    return read_without(question, [[], *([row] for row in range(len(question.words.df)))])
+
+
+def compare_removals(question: Question, states: torch.Tensor) -> WordEffects:
+    """Effect of each word from what ``read_removals`` read."""
+    return _compared(score_states(question, states), note="each word removed in turn, exact")
 
 
 def mask_each(question: Question, seed: int = 0) -> WordEffects:

@@ -95,10 +95,20 @@ def ask(recommender: GPT2Recommender, history: Sequence[str], item: str, *, requ
 
 def score_without(question: Question, absences: Sequence[Sequence[int]]) -> Scores:
     """Scores after each removal: ``absences`` names the rows of ``words.df`` that are taken out together."""
-    recommender = question.recommender
-    with recommender.at_rest():
-        states = _read_variants(recommender, [question.without(rows) for rows in absences])
-        return _scores(question, states)
+    with question.recommender.at_rest():
+        return score_states(question, read_without(question, absences))
+
+
+def read_without(question: Question, absences: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Hidden states after each removal, (n_changes, d_model); whatever item is asked about, they are the same."""
+    with question.recommender.at_rest():
+        return _read_variants(question.recommender, [question.without(rows) for rows in absences])
+
+
+def score_states(question: Question, states: torch.Tensor) -> Scores:
+    """Scores after each hidden state, (n_changes, d_model)."""
+    with question.recommender.at_rest():
+        return Scores(question.log_odds(states).cpu().numpy().astype(float), question.places(states).cpu().numpy())
 
 
 def score_masked(question: Question, presence: np.ndarray) -> Scores:
@@ -106,7 +116,7 @@ def score_masked(question: Question, presence: np.ndarray) -> Scores:
     with question.recommender.at_rest():
         hide = Hiding(question)
         present = torch.as_tensor(presence, dtype=torch.float32, device=question.recommender.device)
-        return _scores(question, torch.cat([hide.states(some) for some in present.split(BATCH)]))
+        return score_states(question, torch.cat([hide.states(some) for some in present.split(BATCH)]))
 
 
 class Hiding:
@@ -146,11 +156,6 @@ class Hiding:
     def read(self, vectors: torch.Tensor) -> torch.Tensor:
         """Hidden states at the end of prompts that are given as vectors: (n, n_words, d_model) to (n, d_model)."""
         return self.model.transformer(inputs_embeds=vectors, use_cache=False).last_hidden_state[:, -1]
-
-
-def _scores(question: Question, states: torch.Tensor) -> Scores:
-    """Log-odds and places as arrays."""
-    return Scores(question.log_odds(states).cpu().numpy().astype(float), question.places(states).cpu().numpy())
 
 
 def _read_variants(recommender: GPT2Recommender, prompts: list[list[int]]) -> torch.Tensor:
