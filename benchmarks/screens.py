@@ -30,6 +30,7 @@ LIGHTNESS = """(canvas) => {
   }
   return { mean: sum / (data.length * 0.75) / 255, colours: seen.size };
 }"""
+SWITCH = "(name) => window.jupyterapp.commands.execute('apputils:change-theme', { theme: `JupyterLab ${name}` })"
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,9 @@ def drive_explorer(stage: Stage) -> dict[str, float]:
     stage.expect("what is selected", lambda: f"{len(state['selected'])} selected" in stage.caption)
     assert stage.picture("explorer-lasso") != clicked, "the lasso changed nothing on the screen"
 
+    box = canvas.bounding_box()
+    stage.after(lambda: page.mouse.click(box["x"] + 8, box["y"] + 8), lambda state: not state["selected"])
+
     page.locator(f"{VIEW} input[type=text]").first.focus()
     page.keyboard.type("太空")
     stage.expect("two titles found", lambda: "2 found" in stage.caption)
@@ -139,6 +143,10 @@ def drive_explorer(stage: Stage) -> dict[str, float]:
     page.keyboard.press("ArrowLeft")
     assert stage.picture("explorer-zoomed") != chosen, "the keys of the map changed nothing"
     stage.after(lambda: page.keyboard.press("Escape"), lambda state: not state["selected"])
+
+    below = page.locator(".workbench-map canvas").first
+    page.evaluate(SWITCH, "Light" if stage.theme == "dark" else "Dark")
+    stage.expect("the other theme", lambda: abs(below.evaluate(LIGHTNESS)["mean"] - drawn["mean"]) > 0.3)
     return {"lightness": drawn["mean"]}
 
 

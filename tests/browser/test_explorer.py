@@ -13,7 +13,7 @@ sys.path.insert(0, str(BENCHMARKS))
 import scenes  # noqa: E402
 import screens  # noqa: E402
 import ui  # noqa: E402
-from lab import Lab, jupyter_lab  # noqa: E402
+from lab import Lab, LabPage, jupyter_lab  # noqa: E402
 
 from workbench.pages import render_page  # noqa: E402
 
@@ -38,6 +38,14 @@ def test_a_click_is_timed_from_the_button_to_the_last_change_on_the_screen(lab: 
     row = ui.time_clicks(lab, browser, "scenes.films_explorer(trained=False)", clicks=4)
     assert row["points"] == 2570 and row["clicks"] == 4
     assert 5 < row["click_p50_ms"] <= row["click_p95_ms"] < 5000
+
+
+def test_axe_and_the_console_would_be_heard(browser) -> None:
+    page = browser.new_page()
+    shown = LabPage(page)
+    page.set_content("<div class='workbench-view-box'><img src='data:,'><script>nothing.there()</script></div>")
+    assert [finding.split(":")[0] for finding in screens.serious_findings(page)] == ["image-alt"]
+    assert len(shown.errors) == 1 and "nothing is not defined" in shown.errors[0]
 
 
 def test_a_page_shows_the_still_picture_and_asks_for_nothing(browser, tmp_path: Path) -> None:

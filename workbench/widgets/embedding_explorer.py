@@ -157,6 +157,7 @@ class EmbeddingExplorer(View):
         controls, buttons = self.controls, {"select": self.select_results, "clear": self.reset, "keep": self._on_save}
         for widget, trait, act in (
             (self.map, "chosen", self._on_click),
+            (self.map, "cleared", self._on_empty),
             (self.map, "lasso", self._on_lasso),
             (self.table, "chosen", self._on_row),
             (controls.search, "value", self._on_search),
@@ -169,9 +170,9 @@ class EmbeddingExplorer(View):
             getattr(controls, name).on_click(self.hear(act))
 
     def _on_click(self) -> None:
-        """A point was chosen, or the empty plane."""
+        """A point was chosen."""
         if self.map.chosen < 0:
-            return self._select(NOBODY, how="")
+            return self._on_empty()
         if self.map.chosen not in self._selection:
             self._selection, self._how = np.array([self.map.chosen]), ""
         known = {"histories": self.histories, "recommender": self.recommender, "vectors": self.embedding_map.vectors}
@@ -180,6 +181,10 @@ class EmbeddingExplorer(View):
             self.controls.search.value, self.map.lasso = "", []
             self.controls.open_for(self.chosen[0], recommends=self.recommender is not None)
         self._refresh()
+
+    def _on_empty(self) -> None:
+        """The empty plane was."""
+        self._select(NOBODY, how="")
 
     def _on_row(self) -> str | None:
         """A row of the table was chosen: the same as a click on its point."""

@@ -65,7 +65,7 @@ function home(points, width, height) {
 // All points into the picture; with something lit, the others are faint.
 function stampPoints(picture, points, view, { page, size, ratio, faint }) {
   const { width, height, data } = picture, { xy, codes, shapes, order } = points, colours = points.palette.map(rgb);
-  const strength = (faint ? 0.22 : points.n > 20000 ? 0.6 : 0.85) / 255;
+  const strength = (faint ? 0.22 : points.n > 8000 ? 0.6 : 0.85) / 255;
   new Uint32Array(data.buffer).fill(new Uint32Array(Uint8Array.from(page).buffer)[0]);
   const stamps = SHAPES.map((_, shape) => rasterise(shape, size * ratio)), scale = view.scale * ratio;
   for (const i of order) {
@@ -103,7 +103,6 @@ function writeLabels(pen, labels, where, look, { width, height }) {
     taken.push(box);
     writeName(pen, text, left, top, look);
   }
-  return taken.length;
 }
 
 class PointMap {
@@ -135,15 +134,13 @@ class PointMap {
 
   // One picture per frame, however many reasons there are to draw.
   draw() {
-    this.waiting ??= requestAnimationFrame(() => {
-      this.waiting = null;
-      this.paint();
-    });
+    clearTimeout(this.later);
+    this.waiting ??= requestAnimationFrame(() => ((this.waiting = null), this.paint()));
   }
 
   paint() {
     const [width, height, ratio] = [this.root.clientWidth, this.root.clientHeight, devicePixelRatio], { model } = this;
-    if (!width || !height) return; // not on the page yet, or in a folded cell
+    if (!width || !height) return (this.later = setTimeout(() => this.draw(), 300)); // not to be seen at the moment
     this.view ??= home(this.points, width, height);
     for (const canvas of [this.below, this.above]) {
       if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -153,7 +150,7 @@ class PointMap {
     }
     const style = getComputedStyle(this.root), look = { page: style.backgroundColor, ink: style.color };
     const zoom = Math.min(2, (this.view.scale / this.view.least) ** 0.3);
-    this.size = zoom * (this.points.n > 20000 ? 2 : this.points.n > 3000 ? 3 : 4);
+    this.size = zoom * (this.points.n > 30000 ? 2 : this.points.n > 8000 ? 2.5 : this.points.n > 3000 ? 3 : 4);
     const [pen, over] = this.pens, faint = model.get("lit").length > 0;
     if (this.stale || this.faint !== faint) {
       const picture = pen.createImageData(this.below.width, this.below.height), page = rgb(look.page).with(3, 255);
@@ -176,23 +173,23 @@ class PointMap {
       pen.restore();
     };
     const lit = model.get("lit"), line = model.get("line"), chosen = model.get("chosen");
+    const shown = (i) => points.codes[i] !== HIDDEN;
     Object.assign(pen, { strokeStyle: look.ink, lineWidth: 1.2, globalAlpha: 0.45, lineJoin: "round" });
     pen.beginPath();
     line.forEach((i, place) => (place ? pen.lineTo(...this.placeOf(i)) : pen.moveTo(...this.placeOf(i))));
     pen.stroke();
     pen.globalAlpha = 1;
-    for (const i of lit) {
-      if (points.codes[i] === HIDDEN) continue;
+    for (const i of lit.filter(shown)) {
       pen.fillStyle = points.palette[points.codes[i]];
       mark(i, size);
       pen.fill();
     }
     Object.assign(pen, { strokeStyle: look.ink, lineWidth: 1.6 });
-    for (const i of model.get("ringed")) mark(i, size + 2), pen.stroke();
-    const labelled = chosen < 0 ? writeLabels(pen, model.get("labels"), (x, y) => this.toScreen(x, y), look, room) : 0;
-    if (chosen >= 0) {
+    for (const i of model.get("ringed").filter(shown)) mark(i, size + 2), pen.stroke();
+    if (chosen < 0) writeLabels(pen, model.get("labels"), (x, y) => this.toScreen(x, y), look, room);
+    else {
       mark(chosen, size + 4);
-      pen.fillStyle = points.codes[chosen] === HIDDEN ? look.page : points.palette[points.codes[chosen]];
+      pen.fillStyle = shown(chosen) ? points.palette[points.codes[chosen]] : look.page;
       Object.assign(pen, { strokeStyle: look.ink, lineWidth: 2.5 });
       pen.fill(), pen.stroke();
       const [x, y] = this.placeOf(chosen);
@@ -204,7 +201,7 @@ class PointMap {
       pen.stroke(), pen.setLineDash([]);
     }
     // for whoever watches the page, a test for instance: what the picture shows now
-    Object.assign(this.above.dataset, { points: points.order.length, lit: lit.length, labels: labelled, chosen });
+    Object.assign(this.above.dataset, { points: points.order.length, lit: lit.length, chosen });
   }
 
   toScreen(x, y) {
@@ -233,8 +230,7 @@ class PointMap {
   }
 
   move(dx, dy) {
-    this.view.x -= dx / this.view.scale;
-    this.view.y += dy / this.view.scale;
+    this.view.x -= dx / this.view.scale, this.view.y += dy / this.view.scale;
     this.redraw();
   }
 
@@ -242,15 +238,18 @@ class PointMap {
     const [x, y] = this.toPlane(left, top), { view } = this;
     view.scale = Math.min(500 * view.least, Math.max(0.5 * view.least, view.scale * factor));
     const [after, below] = this.toPlane(left, top);
-    view.x += x - after;
-    view.y += y - below;
+    view.x += x - after, view.y += y - below;
     this.redraw();
   }
 
   redraw() {
-    this.stale = true;
-    this.tip.hidden = true;
+    this.stale = this.tip.hidden = true;
     this.draw();
+  }
+
+  // A point; or with -1 none, and whoever listens lets go of the selection.
+  choose(point) {
+    this.set(point < 0 ? { chosen: -1, cleared: this.model.get("cleared") + 1 } : { chosen: point });
   }
 
   set(changes) {
@@ -261,14 +260,13 @@ class PointMap {
 
   listen() {
     const { model, above } = this, actions = {
-      in: () => this.zoom(1.5),
-      out: () => this.zoom(1 / 1.5),
+      in: () => this.zoom(1.5), out: () => this.zoom(1 / 1.5),
       home: () => ((this.view = null), this.redraw()),
       lasso: (button) => button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true"),
     };
     this.root.addEventListener("click", ({ target }) => actions[target.dataset.do]?.(target));
     const keys = {
-      "+": actions.in, "=": actions.in, "-": actions.out, 0: actions.home, Escape: () => this.set({ chosen: -1 }),
+      "+": actions.in, "=": actions.in, "-": actions.out, 0: actions.home, Escape: () => this.choose(-1),
       ArrowLeft: () => this.move(60, 0), ArrowRight: () => this.move(-60, 0),
       ArrowUp: () => this.move(0, 60), ArrowDown: () => this.move(0, -60),
     };
@@ -287,9 +285,10 @@ class PointMap {
     model.on("change:lit change:ringed change:line change:labels change:chosen", () => this.draw());
     const name = () => above.setAttribute("aria-label", model.get("alt"));
     model.on("change:alt", name), name();
-    this.watchers = [new ResizeObserver(() => this.redraw()), new MutationObserver(() => this.redraw())];
+    const again = () => this.redraw();
+    this.watchers = [new ResizeObserver(again), new MutationObserver(again)];
     this.watchers[0].observe(this.root);
-    this.watchers[1].observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+    this.watchers[1].observe(document.body, { attributeFilter: ["data-jp-theme-name"] });
   }
 
   listenToPointer() {
@@ -312,7 +311,7 @@ class PointMap {
     });
     above.addEventListener("pointerup", () => {
       if (from && this.loop?.length > 2) this.sendLoop();
-      else if (from && !from.moved) this.set({ chosen: this.pointAt(from.left, from.top) });
+      else if (from && !from.moved) this.choose(this.pointAt(from.left, from.top));
       from = this.loop = null;
     });
     above.addEventListener("pointercancel", () => (from = this.loop = null));
@@ -337,7 +336,7 @@ class PointMap {
   }
 
   close() {
-    cancelAnimationFrame(this.waiting);
+    cancelAnimationFrame(this.waiting), clearTimeout(this.later);
     this.watchers.forEach((watcher) => watcher.disconnect());
   }
 }

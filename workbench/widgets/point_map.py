@@ -31,6 +31,7 @@ class PointMap(anywidget.AnyWidget):
         ringed: Points with an outline.
         line: Points joined by a faint line, in this order.
         chosen: The point that was clicked, or -1.
+        cleared: How often the empty plane was clicked, or Escape pressed.
         lasso: The corners of the last loop drawn around points, in the map's own coordinates.
         alt: What the picture shows, in words.
         height: Pixels.
@@ -48,6 +49,7 @@ class PointMap(anywidget.AnyWidget):
     ringed = traitlets.List().tag(sync=True)
     line = traitlets.List().tag(sync=True)
     chosen = traitlets.Int(-1).tag(sync=True)
+    cleared = traitlets.Int().tag(sync=True)
     lasso = traitlets.List().tag(sync=True)
     alt = traitlets.Unicode("A map.").tag(sync=True)
     height = traitlets.Int(480).tag(sync=True)

@@ -5,10 +5,8 @@ from typing import Any
 
 import ipywidgets
 
-TEXT = (
-    "color:var(--jp-content-font-color1,CanvasText);font-family:var(--jp-ui-font-family,system-ui,sans-serif);"
-    "font-size:var(--jp-ui-font-size1,13px);line-height:1.5"
-)
+from workbench.widgets.view import TEXT
+
 WHAT_HELPS = (
     "reload the page and run this cell again, start JupyterLab with `make lab`, and look at the row JupyterLab of the "
     "check-up."
