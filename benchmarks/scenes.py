@@ -13,22 +13,34 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from workbench.catalogs import Dataset, leave_one_out, load_dataset
+from workbench.catalogs import Dataset, Split, leave_one_out, load_dataset
 from workbench.catalogs.films.bundle import films_truth
 from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models import GPT2Recommender, embed_items, embed_users, start_recommender
 from workbench.training import saved_run
-from workbench.widgets import EmbeddingExplorer
-from workbench.widgets.view import View
+from workbench.widgets import AttentionViewer, EmbeddingExplorer
 
 
 def films_explorer(*, trained: bool = True) -> EmbeddingExplorer:
-    """The bundled films with their simulated viewers and true taste groups; untrained weights are there at once."""
-    split = leave_one_out(load_dataset("films"))
-    recommender = saved_run(split) if trained else start_recommender(split.dataset.catalog, layers=1, width=16, heads=2)
+    """The bundled films with their simulated viewers and true taste groups."""
+    split, recommender = films(trained=trained)
     truth = films_truth().taste_groups[["user_id", "taste_group"]]
     dataset = replace(split.dataset, users=split.dataset.users.merge(truth, on="user_id"))
     return explore(dataset, recommender, split.histories(on="test"))
+
+
+def films_attention(n_items: int = 30, *, trained: bool = True) -> AttentionViewer:
+    """The first simulated viewer of the bundled films whose history has so many items."""
+    split, recommender = films(trained=trained)
+    history = next(items for items in split.histories(on="test").values() if len(items) == n_items)
+    return AttentionViewer(recommender, history)
+
+
+def films(*, trained: bool) -> tuple[Split, GPT2Recommender]:
+    """The bundled films and a recommender for them; untrained weights are there at once."""
+    split = leave_one_out(load_dataset("films"))
+    untrained = {"layers": 1, "width": 16, "heads": 2}
+    return split, saved_run(split) if trained else start_recommender(split.dataset.catalog, **untrained)
 
 
 def made_up_explorer(n: int, *, ranked: bool = True) -> EmbeddingExplorer:
@@ -77,17 +89,34 @@ def name_groups(embedding_map: EmbeddingMap, catalog: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame({"group": names}, index=embedding_map.table.index)
 
 
-def tell(view: View, path: str = "state.json") -> View:
+def tell(view: EmbeddingExplorer | AttentionViewer, path: str = "state.json") -> EmbeddingExplorer | AttentionViewer:
     """Write, after every answer of a view, what it holds, so that whoever drives the browser can look it up."""
+    held = held_by_explorer if isinstance(view, EmbeddingExplorer) else held_by_attention
 
     def write() -> None:
-        chosen, selected = view.chosen, view.selected
-        state = {"status": view.status.value, "chosen": chosen, "selected": selected["id"].tolist(), "code": view.code}
         draft = Path(path + ".part")
-        draft.write_text(json.dumps(state), "utf-8")
+        draft.write_text(json.dumps({"status": view.status.value, "code": view.code} | held(view)), "utf-8")
         os.replace(draft, path)
 
     say = view.say
     view.say = lambda sentence: (say(sentence), write())  # a view says something after every answer
     write()
     return view
+
+
+def held_by_explorer(view: EmbeddingExplorer) -> dict:
+    """The chosen point and the ids of the selected ones."""
+    return {"chosen": view.chosen, "selected": view.selected["id"].tolist()}
+
+
+def held_by_attention(view: AttentionViewer) -> dict:
+    """The row of ``.selected``, the table, and the cells of the picture, as text to four places."""
+    selected = view.selected.astype(object).where(view.selected.notna(), None).iloc[0].to_dict()
+    table = view.df[["label", "attention", "effect"]].astype({"effect": object})
+    cells = [[None if np.isnan(cell) else f"{cell:.4f}" for cell in row] for row in view.heat.data[0].z]
+    return {
+        "selected": selected,
+        "table": table.where(table.notna(), None).to_numpy().tolist(),
+        "last": view.controls.last.value,
+        "cells": cells,
+    }

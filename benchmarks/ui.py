@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from lab import NO_GPU, SOFTWARE_GL, Lab, LabPage, chromium, jupyter_lab
 from records import RESULTS, Row, machine, say, write_json
-from screens import CANVAS, Stage, find_point
+from screens_explorer import CANVAS, find_point
+from stage import Stage
 
 CLICKS, FRAMES = 40, 100
 LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0}  # what must hold

@@ -145,6 +145,15 @@ def test_a_row_is_chosen_by_control_or_by_click_and_framed(viewer):
     assert not viewer.heat.layout.shapes
 
 
+def test_a_row_can_still_be_clicked_after_other_answers(viewer):
+    (clicked,) = viewer.heat.data
+    viewer.controls.show.value = "rollout"
+    viewer.controls.target.index = 2
+    viewer.controls.last.value = 4
+    assert viewer.heat.data == (clicked,)  # the trace that hears clicks, not a new one
+    assert np.shape(clicked.z) == (4, 5) and clicked.showscale is False
+
+
 def test_reset_brings_the_first_view_back(viewer):
     first = viewer.selected, viewer.df, cells(viewer), viewer.code
     controls = viewer.controls

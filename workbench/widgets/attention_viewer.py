@@ -66,7 +66,8 @@ class AttentionViewer(View):
         self._first, self._measured = self.attention.item_id, dict[str, Attribution | str]()
         heads = self._heads() if heads is None else heads
         self.controls = build_controls(self.attention, targets=self._ranked(), heads=heads)
-        self.words, self.copy = ipywidgets.HTML(), CopyButton()
+        self.words = ipywidgets.HTML(layout={"flex": "1 1 24em", "min_width": "0"})  # beside the picture, else below
+        self.copy = CopyButton()
         super().__init__(live=live)
         self.heat = go.FigureWidget(self._chart()) if live else self._chart()
         self._refresh()
@@ -112,7 +113,9 @@ class AttentionViewer(View):
         self.words.value = self._reading(effects)
         self.copy.text = self.code
         chart = self._chart()
-        self.heat.update(data=[chart.data[0].to_plotly_json()], layout=chart.layout.to_plotly_json(), overwrite=True)
+        with self.heat.batch_update():  # the trace stays, and with it whoever hears its clicks
+            self.heat.data[0].update(chart.data[0].to_plotly_json(), overwrite=True)
+        self.heat.update(layout=chart.layout.to_plotly_json(), overwrite=True)
 
     def _retarget(self) -> None:
         """Another item is recommended."""
@@ -207,7 +210,7 @@ class AttentionViewer(View):
         caption = f"{cut}Recommending {self.attention.title}; effects in log-odds."
         table = HistoryTable(self.df, last=self.controls.last.value, caption=caption)._repr_html_()
         said = "".join(f"<p style='margin:4px 0'>{escape(sentence)}</p>" for sentence in [*words, MEANING])
-        scrolls = "max-height:520px;overflow:auto"
+        scrolls = "max-height:600px;overflow:auto"
         box = f"<div tabindex='0' role='region' aria-label='History, weighted' style='{scrolls}'>{table}</div>"
         return f"<div style='{TEXT};max-width:34em'>{box}{said}</div>"
 
