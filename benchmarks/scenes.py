@@ -118,5 +118,6 @@ def held_by_attention(view: AttentionViewer) -> dict:
         "selected": selected,
         "table": table.where(table.notna(), None).to_numpy().tolist(),
         "last": view.controls.last.value,
+        "places": len(view.attention.units),
         "cells": cells,
     }

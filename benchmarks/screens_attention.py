@@ -18,6 +18,7 @@ PAGE = """() => {
     table: lines.map((line) => [...line.children].map((cell) => cell.innerText.trim())),
     cells: Array.from(plot.data[0]?.z ?? [], (row) => Array.from(row, round)),
     title: plot.querySelector(".gtitle")?.textContent ?? "",
+    frames: plot.querySelectorAll(".shapelayer path").length,
     words: [...plot.querySelectorAll(".annotation-text")].map((text) => text.textContent).join(" "),
   };
 }"""
@@ -91,6 +92,7 @@ def turn(stage: Stage, act: Callable[[], Any], name: str, before: Seen) -> Seen:
         AssertionError: If one of them is the same, or does not show what Python holds.
     """
     stage.after(act, told_since(stage))
+    stage.page.mouse.move(1, 1)  # no tip and no buttons in the picture
     after = see(stage, name)
     assert after.table != before.table, f"{name}: the table is the same as before"
     assert after.picture != before.picture, f"{name}: the picture is the same as before"
@@ -136,6 +138,7 @@ def expected_page(held: dict) -> dict[str, Any]:
     return {
         "table": table,
         "cells": held["cells"],
+        "frames": int(selected["unit"] >= held["places"] - held["last"]),
         "title": "rollout through" if selected["rollout"] else title,
         "words": f"Recommending {selected['title']}: rank {selected['rank']:,}",
     }

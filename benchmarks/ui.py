@@ -1,26 +1,30 @@
-"""How long the map takes to answer, measured in the browser: from a click to the updated view, and frame by frame.
+"""How long the views take to answer, measured in the browser: from a click to the updated view, and frame by frame.
 
     python benchmarks/ui.py
 
 A click counts from the release of the button until both the table and the map show the answer and that frame is done:
-the kernel ranks, looks for neighbours and sends them on the way. Clicks are measured in a Chromium without a GPU,
+the kernel ranks, looks for neighbours and sends them on the way. A new target or another head counts from the change of
+its control until the last change of table and picture. Clicks are measured in a Chromium without a GPU,
 drawing in one that emulates a GPU in software, which is slower. Results go to ``benchmarks/results/ui.json``.
 """
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lab import NO_GPU, SOFTWARE_GL, Lab, LabPage, chromium, jupyter_lab
 from records import RESULTS, Row, machine, say, write_json
+from screens_attention import CELLS
 from screens_explorer import CANVAS, find_point
 from stage import Stage
 
-CLICKS, FRAMES = 40, 100
-LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0}  # what must hold
+CLICKS, FRAMES, TARGETS = 40, 100, 24
+LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0, "new_target_p95_ms": 1000.0}
+WORDS = ["", "the", "star", "人"]  # searched for one after another: the first of the ranking, then titles
 WATCH = """() => {
   const canvas = document.querySelector(".workbench-map .wb-above"), rows = document.querySelector(".workbench-rows");
   const seen = (window.seen = { began: 0, map: 0, table: 0 });
@@ -28,6 +32,16 @@ WATCH = """() => {
   const frameDone = (part) => setTimeout(() => (seen[part] = performance.now()));
   new MutationObserver(() => frameDone("map")).observe(canvas, { attributeFilter: ["data-lit"] }); // set in a frame
   new MutationObserver(() => requestAnimationFrame(() => frameDone("table"))).observe(rows, { childList: true });
+}"""
+WATCH_ATTENTION = """() => {
+  const view = document.querySelector(".workbench-view-box"), plot = view.querySelector(".js-plotly-plot");
+  const seen = (window.seen = { began: 0, picture: 0, table: 0 });
+  const begin = () => Object.assign(seen, { began: performance.now(), picture: 0, table: 0 });
+  const done = (part) => requestAnimationFrame(() => setTimeout(() => (seen[part] = performance.now())));
+  view.addEventListener("change", begin, true);
+  plot.on("plotly_afterplot", () => done("picture"));
+  const table = view.querySelector("[aria-label='History, weighted']").closest(".widget-html");
+  new MutationObserver(() => done("table")).observe(table, { childList: true, subtree: true });
 }"""
 PAN = """async (frames) => {
   const canvas = document.querySelector(".workbench-map .wb-above"), box = canvas.getBoundingClientRect(), times = [];
@@ -66,6 +80,49 @@ def time_clicks(lab: Lab, browser: Any, scene: str, *, clicks: int = CLICKS) -> 
             shown.page.wait_for_timeout(400)  # nothing of this answer is still on its way
             times.append(shown.page.evaluate("Math.max(window.seen.map, window.seen.table) - window.seen.began"))
     return {"points": points, **quantiles("click", times)}
+
+
+def time_attention(lab: Lab, browser: Any, scene: str, *, targets: int = TARGETS) -> Row:
+    """Milliseconds from a control to the updated view: targets never seen before, then heads in turn."""
+    with lab.open(browser, ["import scenes", f"viewer = scenes.tell({scene})\nviewer"]) as shown:
+        shown.run_all()
+        page = shown.page
+        page.wait_for_selector(CELLS)
+        page.evaluate(WATCH_ATTENTION)
+        stage = Stage(shown, lab.folder / "state.json", "light")
+        items, times = {stage.told()["selected"]["item_id"]}, []
+        for choose in choices(page):
+            time = time_change(stage, choose)
+            item = stage.told()["selected"]["item_id"]
+            times += [time] * (item not in items)  # an item that was shown before is no new target
+            items.add(item)
+            if len(times) == targets:
+                break
+        page.get_by_label("Weights", exact=True).select_option("one head")
+        page.wait_for_timeout(1000)
+        pick = page.get_by_label("Head", exact=True).select_option
+        heads = [time_change(stage, partial(pick, index=turn % 2)) for turn in range(1, targets + 1)]
+        n_items = len(stage.told()["table"])
+    return {"items": n_items, **quantiles("new_target", times), **quantiles("head", heads)}
+
+
+def choices(page: Any) -> Iterator[Callable[[], Any]]:
+    """Ways to choose one item after another: from the ranking, and from what each search offers."""
+    target, search = (page.get_by_label(name, exact=True) for name in ("Recommending", "Search"))
+    for word in WORDS:
+        if word:
+            search.fill(word)
+            yield partial(search.press, "Enter")
+        for option in range(1, target.locator("option").count()):
+            yield partial(target.select_option, index=option)
+
+
+def time_change(stage: Stage, act: Callable[[], Any]) -> float:
+    """Milliseconds from the change of a control to the last change of table and picture."""
+    act()
+    stage.page.wait_for_function("window.seen.picture && window.seen.table", timeout=20_000)
+    stage.page.wait_for_timeout(500)  # nothing of this answer is still on its way
+    return stage.page.evaluate("Math.max(window.seen.picture, window.seen.table) - window.seen.began")
 
 
 def time_drawing(lab: Lab, browser: Any, scene: str, *, frames: int = FRAMES) -> Row:
@@ -111,9 +168,11 @@ def measure(*, results: Path = RESULTS) -> Row:
     """Everything, written after every row."""
     films, many = "scenes.films_explorer()", "scenes.made_up_explorer(20_000)"
     most = "scenes.made_up_explorer(100_000, ranked=False)"
-    rows = {
+    rows = {  # 119 items is the longest history of films
         "films": (NO_GPU, lambda *place: time_clicks(*place, films)),
         "20,000 points": (NO_GPU, lambda *place: time_clicks(*place, many)),
+        "attention, 30 items": (NO_GPU, lambda *place: time_attention(*place, "scenes.films_attention(30)")),
+        "attention, 119 items": (NO_GPU, lambda *place: time_attention(*place, "scenes.films_attention(119)")),
         "100,000 points": (SOFTWARE_GL, lambda *place: time_drawing(*place, most)),
     }
     page: Row = {"limits": LIMITS}

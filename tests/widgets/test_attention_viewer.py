@@ -142,7 +142,7 @@ def test_a_row_is_chosen_by_control_or_by_click_and_framed(viewer):
     viewer._click(viewer.heat.data[0], type("Points", (), {"ys": [5]}), None)
     assert viewer.selected["reading"].tolist() == ["Film 4 (2004)"] and viewer.controls.reading.value == 5
     viewer.controls.last.value = 1  # the frame's row is out of sight
-    assert not viewer.heat.layout.shapes
+    assert [frame.visible for frame in viewer.heat.layout.shapes] == [False]
 
 
 def test_a_row_can_still_be_clicked_after_other_answers(viewer):

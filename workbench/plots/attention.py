@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workbench.insight import AttentionMap
 
 CELL = (9, 22)  # pixels a cell has at least and at most
-SQUARE, NARROW = 560, 480  # pixels: what the cells should fill; the narrowest picture
+SQUARE, NARROW = 560, 520  # pixels: what the cells should fill; the narrowest picture
 LABELS, BAR = 190, 92  # pixels beside the cells: labels, colour bar
 READ_AS = "Each row is a place that reads: its cells say how much it looked at each column."
 

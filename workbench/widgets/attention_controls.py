@@ -59,7 +59,7 @@ def build_controls(
         heads: ``layer``, ``head``, ``name``, ``informative``, in the order in which they are offered.
     """
     wide = {"style": {"description_width": "9em"}, "layout": {"width": "34em"}}
-    beside = {"style": {"description_width": "4em"}, "layout": {"width": "34em"}}
+    beside = {"style": {"description_width": "4em"}, "layout": {"width": "40em"}}
     n_units = len(attention.units)
     return AttentionControls(
         target=ipywidgets.Dropdown(

@@ -182,9 +182,8 @@ class AttentionViewer(View):
         unit = self.controls.reading.value
         chart = attention_chart(self.attention, last=self.controls.last.value, **self.controls.choice)
         ends = {"x0": min(chart.data[0].x) - 0.5, "x1": unit + 0.5, "y0": unit - 0.5, "y1": unit + 0.5}
-        if unit in chart.data[0].y:
-            chart.add_shape(type="rect", **ends, line={"color": ORANGE, "width": 2})
-        return chart
+        shown = unit in chart.data[0].y  # a frame that is only left out of the layout stays on the page
+        return chart.add_shape(type="rect", **ends, line={"color": ORANGE, "width": 2}, visible=shown)
 
     def _effects(self) -> Attribution | str:
         """Effects on the recommended item, measured once per item, or the reason why there are none."""
@@ -198,19 +197,19 @@ class AttentionViewer(View):
 
     def _reading(self, effects: Attribution | str) -> str:
         """The table and the sentences below it, as HTML."""
-        at_end = self.controls.reading.value == len(self.attention.units) - 1
+        at_end, unit_of_effects = self.controls.reading.value == len(self.attention.units) - 1, ""
         if isinstance(effects, str):
             words = [effects]
         elif at_end:
-            words = [effects.sentence, agreement(self.df)]
+            words, unit_of_effects = [effects.sentence, agreement(self.df)], "; effects in log-odds"
         else:
             words = ["Effects are on the recommendation, read off at the end of the prompt; choose it to see them."]
         n_read, n_history = self.attention.n_read, self.attention.n_history
         cut = f"The prompt read {n_read:,} of {n_history:,} items of the history. " if n_read < n_history else ""
-        caption = f"{cut}Recommending {self.attention.title}; effects in log-odds."
+        caption = f"{cut}Recommending {self.attention.title}{unit_of_effects}."
         table = HistoryTable(self.df, last=self.controls.last.value, caption=caption)._repr_html_()
         said = "".join(f"<p style='margin:4px 0'>{escape(sentence)}</p>" for sentence in [*words, MEANING])
-        scrolls = "max-height:600px;overflow:auto"
+        scrolls = "max-height:600px;overflow:auto;margin-bottom:8px"
         box = f"<div tabindex='0' role='region' aria-label='History, weighted' style='{scrolls}'>{table}</div>"
         return f"<div style='{TEXT};max-width:34em'>{box}{said}</div>"
 
