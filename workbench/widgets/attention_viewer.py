@@ -112,10 +112,11 @@ class AttentionViewer(View):
         self.df = weigh_history(self.attention, measured, unit=controls.reading.value, **controls.choice)
         self.words.value = self._reading(effects)
         self.copy.text = self.code
-        chart = self._chart()
-        with self.heat.batch_update():  # the trace stays, and with it whoever hears its clicks
+        chart, before = self._chart(), self.heat.layout.to_plotly_json()
+        layout = {name: part for name, part in chart.layout.to_plotly_json().items() if part != before.get(name)}
+        with self.heat.batch_update():  # one message; the trace stays, and with it whoever hears its clicks
             self.heat.data[0].update(chart.data[0].to_plotly_json(), overwrite=True)
-        self.heat.update(layout=chart.layout.to_plotly_json(), overwrite=True)
+            self.heat.layout.update(layout, overwrite=True)
 
     def _retarget(self) -> None:
         """Another item is recommended."""
