@@ -20,7 +20,7 @@ from records import say
 
 SCREENS = REPOSITORY / "build" / "screens"
 VIEW = ".workbench-view-box"
-CANVAS = ".workbench-map .wb-above"
+CANVAS = ".workbench-map canvas"
 LIGHTNESS = """(canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height), seen = new Set();
   let sum = 0;
@@ -104,7 +104,7 @@ def drive_explorer(stage: Stage) -> dict[str, float]:
     page, canvas = stage.page, stage.page.locator(CANVAS)
     page.wait_for_selector(f"{CANVAS}[data-points]")
     before = stage.picture("explorer-first")
-    drawn = page.locator(".workbench-map canvas").first.evaluate(LIGHTNESS)
+    drawn = canvas.evaluate(LIGHTNESS)
     assert drawn["colours"] > 20, "the map is blank"
 
     left, top = find_point(stage, "user ")
@@ -144,9 +144,8 @@ def drive_explorer(stage: Stage) -> dict[str, float]:
     assert stage.picture("explorer-zoomed") != chosen, "the keys of the map changed nothing"
     stage.after(lambda: page.keyboard.press("Escape"), lambda state: not state["selected"])
 
-    below = page.locator(".workbench-map canvas").first
     page.evaluate(SWITCH, "Light" if stage.theme == "dark" else "Dark")
-    stage.expect("the other theme", lambda: abs(below.evaluate(LIGHTNESS)["mean"] - drawn["mean"]) > 0.3)
+    stage.expect("the other theme", lambda: abs(canvas.evaluate(LIGHTNESS)["mean"] - drawn["mean"]) > 0.3)
     return {"lightness": drawn["mean"]}
 
 

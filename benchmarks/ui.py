@@ -21,7 +21,7 @@ from screens import CANVAS, Stage, find_point
 CLICKS, FRAMES = 40, 100
 LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0}  # what must hold
 WATCH = """() => {
-  const canvas = document.querySelector(".workbench-map .wb-above"), rows = document.querySelector(".workbench-rows");
+  const canvas = document.querySelector(".workbench-map canvas"), rows = document.querySelector(".workbench-rows");
   const seen = (window.seen = { began: 0, map: 0, table: 0 });
   canvas.addEventListener("pointerup", () => Object.assign(seen, { began: performance.now(), map: 0, table: 0 }), true);
   const frameDone = (part) => setTimeout(() => (seen[part] = performance.now()));
@@ -29,7 +29,7 @@ WATCH = """() => {
   new MutationObserver(() => requestAnimationFrame(() => frameDone("table"))).observe(rows, { childList: true });
 }"""
 PAN = """async (frames) => {
-  const canvas = document.querySelector(".workbench-map .wb-above"), box = canvas.getBoundingClientRect(), times = [];
+  const canvas = document.querySelector(".workbench-map canvas"), box = canvas.getBoundingClientRect(), times = [];
   for (let frame = 0; frame < frames; frame++) {
     const begun = performance.now(), angle = frame / 8;
     const place = { clientX: box.x + 300 + 120 * Math.sin(angle), clientY: box.y + 240 + 80 * Math.cos(angle) };
@@ -44,7 +44,7 @@ SHOW = """async (cell) => {
   panel.content.activeCellIndex = cell;
   const begun = performance.now();
   app.commands.execute("notebook:run-cell");
-  while (!document.querySelector(".workbench-map .wb-above[data-points]")) await new Promise(requestAnimationFrame);
+  while (!document.querySelector(".workbench-map canvas[data-points]")) await new Promise(requestAnimationFrame);
   await new Promise((done) => setTimeout(done));
   return performance.now() - begun;
 }"""
