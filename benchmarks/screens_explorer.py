@@ -2,7 +2,7 @@
 
 from stage import VIEW, Stage
 
-CANVAS = ".workbench-map .wb-above"
+CANVAS = ".workbench-map canvas"
 SWITCH = "(name) => window.jupyterapp.commands.execute('apputils:change-theme', { theme: `JupyterLab ${name}` })"
 
 

@@ -26,7 +26,7 @@ CLICKS, FRAMES, TARGETS = 40, 100, 24
 LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0, "new_target_p95_ms": 1000.0}
 WORDS = ["", "the", "star", "人"]  # searched for one after another: the first of the ranking, then titles
 WATCH = """() => {
-  const canvas = document.querySelector(".workbench-map .wb-above"), rows = document.querySelector(".workbench-rows");
+  const canvas = document.querySelector(".workbench-map canvas"), rows = document.querySelector(".workbench-rows");
   const seen = (window.seen = { began: 0, map: 0, table: 0 });
   canvas.addEventListener("pointerup", () => Object.assign(seen, { began: performance.now(), map: 0, table: 0 }), true);
   const frameDone = (part) => setTimeout(() => (seen[part] = performance.now()));
@@ -44,7 +44,7 @@ WATCH_ATTENTION = """() => {
   new MutationObserver(() => done("table")).observe(table, { childList: true, subtree: true });
 }"""
 PAN = """async (frames) => {
-  const canvas = document.querySelector(".workbench-map .wb-above"), box = canvas.getBoundingClientRect(), times = [];
+  const canvas = document.querySelector(".workbench-map canvas"), box = canvas.getBoundingClientRect(), times = [];
   for (let frame = 0; frame < frames; frame++) {
     const begun = performance.now(), angle = frame / 8;
     const place = { clientX: box.x + 300 + 120 * Math.sin(angle), clientY: box.y + 240 + 80 * Math.cos(angle) };
@@ -59,7 +59,7 @@ SHOW = """async (cell) => {
   panel.content.activeCellIndex = cell;
   const begun = performance.now();
   app.commands.execute("notebook:run-cell");
-  while (!document.querySelector(".workbench-map .wb-above[data-points]")) await new Promise(requestAnimationFrame);
+  while (!document.querySelector(".workbench-map canvas[data-points]")) await new Promise(requestAnimationFrame);
   await new Promise((done) => setTimeout(done));
   return performance.now() - begun;
 }"""

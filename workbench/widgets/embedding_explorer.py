@@ -37,9 +37,15 @@ class EmbeddingExplorer(View):
         table: The rows beside it.
 
     Example:
-        >>> explorer = EmbeddingExplorer(embedding_map, dataset, recommender=recommender)  # doctest: +SKIP
-        >>> explorer.choose("user", "v0412")  # doctest: +SKIP
-        >>> explorer.selected  # doctest: +SKIP
+        >>> from workbench.catalogs import load_dataset
+        >>> from workbench.insight import fit_map
+        >>> from workbench.models import embed_items, start_recommender
+        >>> dataset = load_dataset("films")
+        >>> recommender = start_recommender(dataset.catalog, layers=1, width=16, heads=2)
+        >>> explorer = EmbeddingExplorer(fit_map(embed_items(recommender), method="pca"), dataset)
+        >>> explorer.choose("item", dataset.catalog["item_id"][0])
+        >>> len(explorer.selected)
+        1
     """
 
     def __init__(

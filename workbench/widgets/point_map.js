@@ -1,5 +1,5 @@
-// Points in the plane, drawn pixel by pixel: each shape is rasterised once and stamped into the picture, which without
-// a GPU is many times faster than the canvas's own drawing. Lines, names and what lights up lie on a second canvas.
+// Points in the plane, drawn pixel by pixel: each shape is rasterised once and stamped into a picture, which without a
+// GPU is many times faster than the canvas's own drawing. Lines, names and what lights up are drawn over that picture.
 
 const HIDDEN = 255; // the code of a point that is not shown
 const REACH = 9; // pixels within which a click or the pointer meets a point
@@ -16,30 +16,37 @@ function polygon(pen, r, corners) {
   pen.closePath();
 }
 
+// A function that makes each of its answers once.
+function remembering(make) {
+  const known = new Map();
+  return (...given) => {
+    const key = given.join();
+    return known.get(key) ?? known.set(key, make(...given)).get(key);
+  };
+}
+
 // A shape as the pixels it covers: offsets from its centre, and how much of each pixel, 0 to 255.
-function rasterise(shape, radius) {
+const rasterise = remembering((shape, radius) => {
   const half = Math.ceil(1.3 * radius) + 1, side = 2 * half + 1;
   const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
   const pen = canvas.getContext("2d", { willReadFrequently: true });
-  pen.translate(half + 0.5, half + 0.5);
-  pen.beginPath();
-  SHAPES[shape](pen, radius);
-  pen.fill();
+  pen.translate(half + 0.5, half + 0.5), pen.beginPath();
+  SHAPES[shape](pen, radius), pen.fill();
   const alpha = pen.getImageData(0, 0, side, side).data, pixels = [];
   for (let at = 0; at < side * side; at++) {
     const cover = alpha[4 * at + 3];
     if (cover) pixels.push({ dx: (at % side) - half, dy: Math.floor(at / side) - half, cover });
   }
   return { half, pixels };
-}
+});
 
-function rgb(colour) {
+const rgb = remembering((colour) => {
   const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
   pen.fillStyle = colour;
   pen.fillRect(0, 0, 1, 1);
   const [red, green, blue, opacity] = pen.getImageData(0, 0, 1, 1).data;
   return [red, green, blue, opacity / 255];
-}
+});
 
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
@@ -66,7 +73,7 @@ function home(points, width, height) {
 function stampPoints(picture, points, view, { page, size, ratio, faint }) {
   const { width, height, data } = picture, { xy, codes, shapes, order } = points, colours = points.palette.map(rgb);
   const strength = (faint ? 0.22 : points.n > 8000 ? 0.6 : 0.85) / 255;
-  new Uint32Array(data.buffer).fill(new Uint32Array(Uint8Array.from(page).buffer)[0]);
+  new Uint32Array(data.buffer).fill(new Uint32Array(Uint8Array.from(rgb(page).with(3, 255)).buffer)[0]);
   const stamps = SHAPES.map((_, shape) => rasterise(shape, size * ratio)), scale = view.scale * ratio;
   for (const i of order) {
     const x = Math.round((xy[2 * i] - view.x) * scale + width / 2);
@@ -87,8 +94,7 @@ const font = (pen) => `600 13px ${getComputedStyle(pen.canvas).fontFamily}`;
 function writeName(pen, text, x, y, { page, ink }) {
   pen.font = font(pen);
   Object.assign(pen, { lineWidth: 4, lineJoin: "round", strokeStyle: page, fillStyle: ink, textAlign: "center" });
-  pen.strokeText(text, x, y);
-  pen.fillText(text, x, y);
+  pen.strokeText(text, x, y), pen.fillText(text, x, y);
 }
 
 // Names of groups, largest group first; one that would lie on another waits until zooming makes room.
@@ -108,8 +114,8 @@ function writeLabels(pen, labels, where, look, { width, height }) {
 class PointMap {
   constructor(model, el) {
     this.model = model;
-    el.innerHTML = `<div class="workbench-view workbench-map" data-lm-suppress-shortcuts="true"><canvas></canvas>
-      <canvas class="wb-above" tabindex="0" role="application" aria-roledescription="map"></canvas>
+    el.innerHTML = `<div class="workbench-view workbench-map" data-lm-suppress-shortcuts="true">
+      <canvas tabindex="0" role="application" aria-roledescription="map"></canvas>
       <div class="wb-tools"><button type="button" data-do="lasso" aria-pressed="false"
       title="Draw around points to select them; shift and drag does the same">Lasso</button>
       <button type="button" data-do="in" aria-label="Zoom in" title="Zoom in (+)">+</button>
@@ -117,12 +123,12 @@ class PointMap {
       <button type="button" data-do="home" title="Show the whole map (0)">Whole map</button></div>
       <div class="wb-hint"></div><div class="wb-tip" hidden></div></div>`;
     this.root = el.firstElementChild;
-    [this.below, this.above] = this.root.querySelectorAll("canvas");
+    this.canvas = this.root.querySelector("canvas");
     this.tip = this.root.querySelector(".wb-tip");
     this.root.querySelector(".wb-hint").textContent = HINT;
     this.root.style.height = `${model.get("height")}px`;
-    // "willReadFrequently" keeps both canvases on the processor: without a GPU, an emulated one is many times slower
-    this.pens = [this.below, this.above].map((canvas) => canvas.getContext("2d", { willReadFrequently: true }));
+    // "willReadFrequently" keeps the canvas on the processor: where there is no GPU, an emulated one is many times slower
+    this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
     this.listen();
     this.read();
   }
@@ -142,35 +148,31 @@ class PointMap {
     const [width, height, ratio] = [this.root.clientWidth, this.root.clientHeight, devicePixelRatio], { model } = this;
     if (!width || !height) return (this.later = setTimeout(() => this.draw(), 300)); // not to be seen at the moment
     this.view ??= home(this.points, width, height);
-    for (const canvas of [this.below, this.above]) {
-      if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-        Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
-        this.stale = true;
-      }
+    const room = { width: Math.round(width * ratio), height: Math.round(height * ratio) };
+    if (this.canvas.width !== room.width || this.canvas.height !== room.height) {
+      Object.assign(this.canvas, room);
+      this.stale = true;
     }
     const style = getComputedStyle(this.root), look = { page: style.backgroundColor, ink: style.color };
     const zoom = Math.min(2, (this.view.scale / this.view.least) ** 0.3);
-    this.size = zoom * (this.points.n > 30000 ? 2 : this.points.n > 8000 ? 2.5 : this.points.n > 3000 ? 3 : 4);
-    const [pen, over] = this.pens, faint = model.get("lit").length > 0;
+    const usual = this.points.n > 30000 ? 2 : this.points.n > 8000 ? 2.5 : this.points.n > 3000 ? 3 : 4;
+    this.size = Math.round(4 * zoom * usual) / 4; // few sizes, so that few shapes are rasterised
+    const { pen } = this, faint = model.get("lit").length > 0;
     if (this.stale || this.faint !== faint) {
-      const picture = pen.createImageData(this.below.width, this.below.height), page = rgb(look.page).with(3, 255);
-      stampPoints(picture, this.points, this.view, { page, size: this.size, ratio, faint });
-      pen.putImageData(picture, 0, 0);
+      this.picture = pen.createImageData(room.width, room.height);
+      stampPoints(this.picture, this.points, this.view, { page: look.page, size: this.size, ratio, faint });
       Object.assign(this, { stale: false, faint });
     }
-    over.setTransform(ratio, 0, 0, ratio, 0, 0);
-    over.clearRect(0, 0, width, height);
-    this.paintAbove(over, look, { width, height });
+    pen.putImageData(this.picture, 0, 0);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.paintAbove(pen, look, { width, height });
   }
 
   paintAbove(pen, look, room) {
     const { points, model } = this, size = this.size + (model.get("lit").length < 200), mark = (i, radius) => {
       const [x, y] = this.placeOf(i);
-      pen.save();
-      pen.translate(x, y);
-      pen.beginPath();
-      SHAPES[points.shapes[i]](pen, radius);
-      pen.restore();
+      pen.save(), pen.translate(x, y), pen.beginPath();
+      SHAPES[points.shapes[i]](pen, radius), pen.restore();
     };
     const lit = model.get("lit"), line = model.get("line"), chosen = model.get("chosen");
     const shown = (i) => points.codes[i] !== HIDDEN;
@@ -181,8 +183,7 @@ class PointMap {
     pen.globalAlpha = 1;
     for (const i of lit.filter(shown)) {
       pen.fillStyle = points.palette[points.codes[i]];
-      mark(i, size);
-      pen.fill();
+      mark(i, size), pen.fill();
     }
     Object.assign(pen, { strokeStyle: look.ink, lineWidth: 1.6 });
     for (const i of model.get("ringed").filter(shown)) mark(i, size + 2), pen.stroke();
@@ -201,7 +202,7 @@ class PointMap {
       pen.stroke(), pen.setLineDash([]);
     }
     // for whoever watches the page, a test for instance: what the picture shows now
-    Object.assign(this.above.dataset, { points: points.order.length, lit: lit.length, chosen });
+    Object.assign(this.canvas.dataset, { points: points.order.length, lit: lit.length, chosen });
   }
 
   toScreen(x, y) {
@@ -253,13 +254,12 @@ class PointMap {
   }
 
   set(changes) {
-    this.model.set(changes);
-    this.model.save_changes();
+    this.model.set(changes), this.model.save_changes();
     this.draw();
   }
 
   listen() {
-    const { model, above } = this, actions = {
+    const { model, canvas } = this, actions = {
       in: () => this.zoom(1.5), out: () => this.zoom(1 / 1.5),
       home: () => ((this.view = null), this.redraw()),
       lasso: (button) => button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true"),
@@ -270,20 +270,19 @@ class PointMap {
       ArrowLeft: () => this.move(60, 0), ArrowRight: () => this.move(-60, 0),
       ArrowUp: () => this.move(0, 60), ArrowDown: () => this.move(0, -60),
     };
-    above.addEventListener("keydown", (event) => {
+    canvas.addEventListener("keydown", (event) => {
       if (!keys[event.key] || event.ctrlKey || event.metaKey) return;
-      event.preventDefault();
-      keys[event.key]();
+      event.preventDefault(), keys[event.key]();
     });
-    above.addEventListener("wheel", (event) => {
-      if (document.activeElement !== above) return; // whoever only scrolls by keeps scrolling
+    canvas.addEventListener("wheel", (event) => {
+      if (document.activeElement !== canvas) return; // whoever only scrolls by keeps scrolling
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);
     }, { passive: false });
     this.listenToPointer();
     model.on("change:xy change:codes change:names change:palette change:shapes", () => this.read());
     model.on("change:lit change:ringed change:line change:labels change:chosen", () => this.draw());
-    const name = () => above.setAttribute("aria-label", model.get("alt"));
+    const name = () => canvas.setAttribute("aria-label", model.get("alt"));
     model.on("change:alt", name), name();
     const again = () => this.redraw();
     this.watchers = [new ResizeObserver(again), new MutationObserver(again)];
@@ -292,16 +291,17 @@ class PointMap {
   }
 
   listenToPointer() {
-    const { above } = this, lasso = this.root.querySelector("[data-do=lasso]");
+    const { canvas } = this, lasso = this.root.querySelector("[data-do=lasso]");
     let from = null;
-    above.addEventListener("pointerdown", (event) => {
+    canvas.addEventListener("pointerdown", (event) => {
       if (event.button) return;
-      above.setPointerCapture(event.pointerId);
+      this.tip.hidden = true;
+      canvas.setPointerCapture(event.pointerId);
       from = { left: event.offsetX, top: event.offsetY, moved: false };
       const around = event.shiftKey || lasso.getAttribute("aria-pressed") === "true";
       this.loop = around ? [[from.left, from.top]] : null;
     });
-    above.addEventListener("pointermove", ({ offsetX: left, offsetY: top }) => {
+    canvas.addEventListener("pointermove", ({ offsetX: left, offsetY: top }) => {
       if (!from) return this.showTip(left, top);
       if (!from.moved && Math.hypot(left - from.left, top - from.top) < 4) return;
       from.moved = true;
@@ -309,13 +309,13 @@ class PointMap {
       this.move(left - from.left, top - from.top);
       Object.assign(from, { left, top });
     });
-    above.addEventListener("pointerup", () => {
+    canvas.addEventListener("pointerup", () => {
       if (from && this.loop?.length > 2) this.sendLoop();
       else if (from && !from.moved) this.choose(this.pointAt(from.left, from.top));
       from = this.loop = null;
     });
-    above.addEventListener("pointercancel", () => (from = this.loop = null));
-    above.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    canvas.addEventListener("pointercancel", () => (from = this.loop = null));
+    canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
   }
 
   // At most 100 corners of the loop, in the map's own coordinates.
@@ -327,7 +327,7 @@ class PointMap {
   showTip(left, top) {
     const i = this.pointAt(left, top);
     this.tip.hidden = i < 0;
-    this.above.style.cursor = i < 0 ? "grab" : "pointer";
+    this.canvas.style.cursor = i < 0 ? "grab" : "pointer";
     if (i < 0) return;
     this.tip.textContent = this.points.names[i];
     const room = this.root.clientWidth - this.tip.offsetWidth - 4;
