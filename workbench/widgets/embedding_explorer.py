@@ -40,12 +40,9 @@ class EmbeddingExplorer(View):
         >>> from workbench.catalogs import load_dataset
         >>> from workbench.insight import fit_map
         >>> from workbench.models import embed_items, start_recommender
-        >>> dataset = load_dataset("films")
-        >>> recommender = start_recommender(dataset.catalog, layers=1, width=16, heads=2)
-        >>> explorer = EmbeddingExplorer(fit_map(embed_items(recommender), method="pca"), dataset)
-        >>> explorer.choose("item", dataset.catalog["item_id"][0])
-        >>> len(explorer.selected)
-        1
+        >>> films = load_dataset("films")
+        >>> items = embed_items(start_recommender(films.catalog, layers=1, width=16, heads=2))
+        >>> explorer = EmbeddingExplorer(fit_map(items, method="pca"), films)
     """
 
     def __init__(
