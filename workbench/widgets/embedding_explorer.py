@@ -59,8 +59,7 @@ class EmbeddingExplorer(View):
 
         Args:
             embedding_map: What to show.
-            dataset: Titles and attributes of items and users; its interactions are the histories unless others are
-                given.
+            dataset: Titles and attributes of items and users, and the histories unless others are given.
             recommender: Who recommends when a user is chosen; anything with ``rank``.
             histories: ``{user_id: [item_id, ...]}``, oldest first, or an interactions table: what the users' vectors
                 were made of.
