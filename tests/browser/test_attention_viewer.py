@@ -1,25 +1,11 @@
 """The attention viewer in a real browser: driven in JupyterLab by mouse and keyboard, and timed."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import screens  # noqa: E402
-import ui  # noqa: E402
-from lab import Lab, jupyter_lab  # noqa: E402
+import screens
+import ui
+from lab import Lab
 
 UNTRAINED = "scenes.films_attention(trained=False)"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """One server for all tests here."""
-    with jupyter_lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
 
 
 @pytest.mark.timeout(180)

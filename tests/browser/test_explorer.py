@@ -1,30 +1,18 @@
 """The explorer in a real browser: driven in JupyterLab by mouse and keyboard, and as a still picture in a page."""
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+import scenes
+import screens
+import ui
+from lab import Lab, LabPage
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import scenes  # noqa: E402
-import screens  # noqa: E402
-import ui  # noqa: E402
-from lab import Lab, LabPage, jupyter_lab  # noqa: E402
-
-from workbench.pages import render_page  # noqa: E402
+from workbench.pages import render_page
 
 UNTRAINED = "explorer = scenes.tell(scenes.films_explorer(trained=False))\nexplorer"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """One server for all tests here."""
-    with jupyter_lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
 
 
 @pytest.mark.timeout(180)
