@@ -181,6 +181,14 @@ def test_a_step_has_a_direction_and_is_forgotten_after_another_film(films):
     assert chances[0] > 20 * max(chances[1:])
 
 
+def test_films_without_a_series_lead_nowhere(films):
+    alone = replace(films, effects=Effects(director=0, contrast=0))
+    outside = (films.catalog["series"].fillna("") == "").to_numpy()
+    assert outside.any() and not alone.transitions[outside].any() and not alone.transitions[:, outside].any()
+    named = films.catalog["series"][~outside].str.split("|").explode().value_counts()
+    assert (alone.transitions > 0).sum() == (named - 1).sum()  # each series is one chain
+
+
 def test_after_a_heavy_film_comes_a_light_one(films):
     only = replace(films, effects=Effects(popularity=0, drift=0, taste=0, context=0, series=0, director=0))
     heavy, light, other_heavy, other_light = find(films, "Heat", "Shrek", "Saw", "Amélie")

@@ -85,7 +85,7 @@ def film_features(catalog: pd.DataFrame) -> pd.DataFrame:
         ['1960s', 'Crime', 'Drama', 'France', 'classic', 'continental Europe']
     """
     country, year = catalog["country"], catalog["year"].astype(int)
-    tables = [catalog["genres"].fillna("").str.get_dummies("|").astype(bool)]
+    tables = [catalog["genres"].fillna("").str.get_dummies("|").drop(columns="", errors="ignore").astype(bool)]
     tables += [pd.get_dummies((year // 10 * 10).astype(str) + "s"), pd.get_dummies(country)]
     tables += [country.isin(names).rename(region) for region, names in REGIONS.items()]
     tables += [(year <= LAST_CLASSIC).rename("classic")]
