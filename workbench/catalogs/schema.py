@@ -187,6 +187,21 @@ def time_values(interactions: pd.DataFrame) -> np.ndarray:
     return interactions[column].to_numpy(dtype="int64" if column == "position" else "datetime64[ns]").view("int64")
 
 
+def mark_values(values: pd.Series) -> pd.DataFrame:
+    """Which row has which of the values that a column joins by "|": one column of 0 and 1 per value, in their order.
+
+    Example:
+        >>> mark_values(pd.Series(["Crime|Drama", "Drama", "", None]))
+           Crime  Drama
+        0      1      1
+        1      0      1
+        2      0      0
+        3      0      0
+    """
+    marks = values.fillna("").astype("str").str.get_dummies("|")
+    return marks.drop(columns="", errors="ignore")  # some versions of pandas count the empty text as a value
+
+
 def _ids(values: pd.Series, *, what: str) -> pd.Series:
     """Return ids as strings; a float that is a whole number loses its '.0'."""
     missing = values.isna()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from workbench.catalogs.schema import mark_values
+
 TASTE_GROUPS = {  # log weights of film features; a group's taste is the softmax of their sum over the catalog
     "science fiction": {"Sci-Fi": 4.0, "Fantasy": 0.8, "Thriller": 0.4, "Children": -2.0},
     "crime and noir": {"Crime": 2.8, "Film-Noir": 2.5, "Mystery": 1.4, "Thriller": 0.9, "Horror": -2.0, "Sci-Fi": -1.5},
@@ -85,7 +87,7 @@ def film_features(catalog: pd.DataFrame) -> pd.DataFrame:
         ['1960s', 'Crime', 'Drama', 'France', 'classic', 'continental Europe']
     """
     country, year = catalog["country"], catalog["year"].astype(int)
-    tables = [catalog["genres"].fillna("").str.get_dummies("|").drop(columns="", errors="ignore").astype(bool)]
+    tables = [mark_values(catalog["genres"]).astype(bool)]
     tables += [pd.get_dummies((year // 10 * 10).astype(str) + "s"), pd.get_dummies(country)]
     tables += [country.isin(names).rename(region) for region, names in REGIONS.items()]
     tables += [(year <= LAST_CLASSIC).rename("classic")]

@@ -23,6 +23,7 @@ from workbench.catalogs.films.causes import (
     film_features,
     read_context,
 )
+from workbench.catalogs.schema import mark_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,9 +230,7 @@ class Films:
         causes = {"series": self.effects.series * NEXT_IN_SERIES, "director": self.effects.director * NEXT_BY_DIRECTOR}
         for column, strength in causes.items():
             leads = np.zeros(steps.shape, dtype=bool)  # two films with the same two directors count once
-            members = self.catalog[column].fillna("").str.get_dummies("|")
-            # to pandas no text is a value too; films without a series are no series
-            for _, belongs in members.drop(columns="", errors="ignore").items():
+            for _, belongs in mark_values(self.catalog[column]).items():
                 films = order[belongs.to_numpy()[order] == 1]
                 leads[films[:-1], films[1:]] = True
             steps += strength * leads

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.catalogs.schema import mark_values
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
 from workbench.insight.attention.weights import attention_weights, eager_attention, group
 from workbench.models import GPT2Recommender
@@ -125,9 +126,7 @@ def informative_heads(weights: np.ndarray) -> np.ndarray:
 def _attributes(catalog: pd.DataFrame) -> dict[str, np.ndarray]:
     """Which item carries which value, shape (n_items, n_values), for each attribute that the catalog has."""
     columns = {name: column for name, column in ATTRIBUTES.items() if column in catalog}
-    marks = {name: catalog[column].fillna("").astype("str").str.get_dummies("|") for name, column in columns.items()}
-    # some versions of pandas count the empty text as a value
-    return {name: mark.drop(columns="", errors="ignore").to_numpy(dtype=np.float32) for name, mark in marks.items()}
+    return {name: mark_values(catalog[column]).to_numpy(dtype=np.float32) for name, column in columns.items()}
 
 
 def _targets(rows: np.ndarray, *, alike: dict[str, np.ndarray]) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.catalogs import Dataset
+from workbench.catalogs.schema import mark_values
 from workbench.insight.maps.trust import nearest
 from workbench.models.ranking import Histories, as_histories, item_codes
 
@@ -87,7 +88,7 @@ def describe_items(
 
 def _genres_above_average(codes: list[np.ndarray], genres: pd.Series) -> list[str]:
     """The three genres of each history that stand out most from all histories together."""
-    marks = genres.fillna("").str.get_dummies("|").drop(columns="", errors="ignore")  # pandas counts no text as one
+    marks = mark_values(genres)
     has = marks.to_numpy(dtype=float)
     mine = np.array([has[row].mean(axis=0) if len(row) else np.zeros(has.shape[1]) for row in codes])
     usual = has[np.concatenate(codes).astype(int)].mean(axis=0) if any(map(len, codes)) else 0
