@@ -60,11 +60,10 @@ def measure_groups(recommender: GPT2Recommender, split: Split) -> tuple[Row, Non
     users = profiles.index.get_level_values("id")
     people = truth.taste_groups.set_index("user_id").loc[users]
     floor = count_groups({user: histories[user] for user in users}, count=people["taste_group"].nunique())
-    found = {
-        "profiles": find_groups(profiles)["group"],
-        "what comes next": find_groups(aligned.loc[[("user", user) for user in users]])["group"],
-        "ceiling": pd.Series([truth.infer_group(histories[user]) for user in users]),
-    }
+    found = {"ceiling": pd.Series([truth.infer_group(histories[user]) for user in users])}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, vectors in {"profiles": profiles, "what comes next": aligned.loc[profiles.index]}.items():
+            found[name] = find_groups(vectors, folder=folder)["group"]
     row: Row = {}
     single = (people["weight"] == 1).to_numpy()
     for name, groups in found.items():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
+import workbench.insight.maps.groups as groups_module
 from workbench.catalogs import Dataset, read_tables
 from workbench.insight import agree_with, count_groups, describe_items, find_groups, name_groups, portray_users
 from workbench.models import embed_profiles
@@ -61,13 +62,14 @@ def items(dataset) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def item_groups(items) -> pd.DataFrame:
-    return find_groups(items, smallest=5)
+def item_groups(items, tmp_path_factory) -> pd.DataFrame:
+    return find_groups(items, smallest=5, folder=tmp_path_factory.mktemp("item_groups"))
 
 
 @pytest.fixture(scope="module")
-def user_groups(items, dataset) -> pd.DataFrame:
-    return find_groups(embed_profiles(items, dataset.interactions), smallest=5)
+def user_groups(items, dataset, tmp_path_factory) -> pd.DataFrame:
+    profiles = embed_profiles(items, dataset.interactions)
+    return find_groups(profiles, smallest=5, folder=tmp_path_factory.mktemp("user_groups"))
 
 
 @pytest.mark.parametrize("which", ["item_groups", "user_groups"])
@@ -78,12 +80,12 @@ def test_planted_groups_are_found(request, which):
     assert groups["closeness"].between(0.8, 1).all()
 
 
-def test_members_are_nearest_to_their_own_centre_and_groups_are_numbered_by_size():
+def test_members_are_nearest_to_their_own_centre_and_groups_are_numbered_by_size(tmp_path):
     rng = np.random.default_rng(3)
     values = np.repeat(np.eye(3, 8), [40, 25, 15], axis=0) + 0.25 * rng.normal(size=(80, 8))
     vectors = pd.DataFrame(values, index=pd.MultiIndex.from_product([["user"], map(str, range(80))]))
     vectors.index.names = ["kind", "id"]
-    found = find_groups(vectors, smallest=8)
+    found = find_groups(vectors, smallest=8, folder=tmp_path)
     centred = values - values.mean(0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     numbers = range(found["group"].max() + 1)
@@ -97,8 +99,13 @@ def test_members_are_nearest_to_their_own_centre_and_groups_are_numbered_by_size
     assert found["closeness"][~inside].isna().all()
 
 
-def test_the_same_seed_finds_the_same_groups(items, item_groups):
-    pd.testing.assert_frame_equal(find_groups(items, smallest=5), item_groups)
+def test_the_same_seed_finds_the_same_groups_and_kept_ones_are_read(items, item_groups, tmp_path, monkeypatch):
+    pd.testing.assert_frame_equal(find_groups(items, smallest=5, folder=tmp_path), item_groups)
+    monkeypatch.setattr(groups_module, "_dense_groups", None)  # nothing is found anew
+    pd.testing.assert_frame_equal(find_groups(items, smallest=5, folder=tmp_path), item_groups)
+    for other in ({"smallest": 6}, {"smallest": 5, "seed": 1}):
+        with pytest.raises(TypeError):
+            find_groups(items, folder=tmp_path, **other)
 
 
 def test_groups_have_the_words_of_their_own_texts_in_both_languages(item_groups, dataset):
@@ -223,13 +230,15 @@ def test_those_in_no_group_count_as_a_class_of_their_own():
         (lambda vectors: vectors * np.nan, "30 of 30 vectors are not finite"),
     ],
 )
-def test_what_has_no_groups_is_refused(items, change, message):
+def test_what_has_no_groups_is_refused(items, change, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        find_groups(change(items))
+        find_groups(change(items), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
-def test_vectors_that_are_all_equal_are_one_group(items, dataset):
-    groups = find_groups(items * 0 + 1)
+def test_vectors_that_are_all_equal_are_one_group(items, dataset, tmp_path):
+    groups = find_groups(items * 0 + 1, folder=tmp_path)
+    assert (groups["closeness"] == 1).all()
     assert groups["group"].tolist() == [0] * 30
     assert name_groups(groups, dataset)["size"].tolist() == [30]
 

@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.training import TrainingConfig, fine_tune, watch
-from workbench.training.fine_tune import training_arguments
+from workbench.models.start import start_recommender
+from workbench.training import TrainingConfig, fine_tune, read_texts, watch
+from workbench.training.batches import description_group, item_texts
+from workbench.training.loss import sentence_loss
+from workbench.training.steps import training_arguments
 
 QUICK = {"epochs": 30, "learning_rate": 1e-2, "wishes": 0, "wishes_after_history": 0, "descriptions": 0, "dropout": 0.0}
 
@@ -277,3 +280,28 @@ def test_a_rate_that_is_not_given_depends_on_the_length_of_the_run(tmp_path, giv
 def test_settings_that_cannot_work_are_refused_at_once(settings, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**settings)
+
+
+def test_a_start_from_text_has_read_descriptions_and_no_history(cycles, tiny_config):
+    def surprise(recommender):
+        groups = {"description": description_group(recommender, item_texts(cycles.dataset.catalog))}
+        losses = sentence_loss(recommender.model.transformer, groups, vocabulary=recommender.vocabulary)
+        return losses["total"].item()
+
+    blank = start_recommender(cycles.dataset.catalog, layers=1, width=16)
+    before = surprise(blank)
+    config = replace(tiny_config, learning_rate=0.02)
+    reader, again = (
+        read_texts(start_recommender(cycles.dataset.catalog, layers=1, width=16), config=config) for _ in range(2)
+    )
+    assert surprise(reader) < 0.8 * before
+    assert reader.start == "text" and not reader.record and not reader.model.training
+    assert torch.equal(weights(reader), weights(again))
+
+
+def test_fine_tuning_goes_on_from_a_start_from_text_and_keeps_its_name(cycles, tiny_config, tmp_path):
+    run = fine_tune(cycles, base="text", config=tiny_config, folder=tmp_path / "run")
+    assert run.start == "text" and len(run.log)
+    assert GPT2Recommender.load(tmp_path / "run", catalog=cycles.dataset.catalog).start == "text"
+    other = fine_tune(cycles, config=tiny_config)
+    assert other.start == "random" and other.record["key"] != run.record["key"]

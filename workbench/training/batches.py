@@ -53,7 +53,7 @@ class Sentences(Dataset):
         self.epochs = config.epochs or ceil(steps / self.steps_per_epoch)
         self.requests = read_requests(recommender.catalog)
         self.trained_requests = self.requests.trained
-        self.texts = _item_texts(recommender.catalog)
+        self.texts = item_texts(recommender.catalog)
         lengths = np.array([len(history) for history in self.histories])
         # a wish spread evenly would teach that unknown items are as likely as well-known ones, which histories deny
         self.fame = (1 + np.bincount(np.concatenate(self.histories), minlength=len(recommender.catalog))) ** 0.5
@@ -77,7 +77,8 @@ class Sentences(Dataset):
         if "wish_after_history" in due:
             batch["wish_after_history"] = self._wish_after_history_group(rng)
         if "description" in due:
-            batch["description"] = self._description_group(rng)
+            size = self.config.descriptions * self.every["description"]
+            batch["description"] = description_group(self.recommender, [self._one_text(rng) for _ in range(size)])
         return {name: group for name, group in batch.items() if group}
 
     def _kinds(self) -> dict[str, int]:
@@ -171,27 +172,8 @@ class Sentences(Dataset):
                     return combination
         return None
 
-    def _description_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        words = self.recommender.vocabulary
-        rows, targets = [], []
-        for _ in range(self.config.descriptions * self.every["description"]):
-            row, text = self._one_text(rng)
-            pieces = encode(self.recommender.tokenizer, text)[:80]
-            rows.append([*words.items([row]), words.control("describe"), *pieces])
-            targets.append([NO_TARGET, *pieces, words.control("end")])
-        return {"words": self._padded(rows, 0), "targets": self._padded(targets, NO_TARGET)}
-
     def _padded(self, rows: list[list[int]], fill: int) -> torch.Tensor:
-        """Rows of different length as one tensor, filled on the right, (n_rows, the longest rounded up).
-
-        Few shapes: in bf16 on a CPU, every product of a new shape is first translated into machine code.
-        """
-        longest = max(map(len, rows))
-        size = max(longest, min(-(-longest // ROUND) * ROUND, self.recommender.model.config.n_positions))
-        table = np.full((len(rows), size), fill, dtype=np.int64)
-        for place, row in enumerate(rows):
-            table[place, : len(row)] = row
-        return torch.from_numpy(table)
+        return padded(rows, fill, at_most=self.recommender.model.config.n_positions)
 
     def _one_text(self, rng: np.random.Generator) -> tuple[int, str]:
         return self.texts[rng.integers(len(self.texts))]
@@ -206,6 +188,40 @@ class Sentences(Dataset):
 
     def _request_words(self, request: str) -> list[int]:
         return self.recommender.template.request_words(self.recommender.vocabulary, self.recommender.tokenizer, request)
+
+
+def description_group(recommender: GPT2Recommender, texts: Sequence[tuple[int, str]]) -> dict[str, torch.Tensor]:
+    """Sentences "item -> its text", one for each (catalog row, text)."""
+    vocabulary, rows, targets = recommender.vocabulary, [], []
+    for row, text in texts:
+        pieces = encode(recommender.tokenizer, text)[:80]
+        rows.append([*vocabulary.items([row]), vocabulary.control("describe"), *pieces])
+        targets.append([NO_TARGET, *pieces, vocabulary.control("end")])
+    at_most = recommender.model.config.n_positions
+    return {"words": padded(rows, 0, at_most=at_most), "targets": padded(targets, NO_TARGET, at_most=at_most)}
+
+
+def item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:
+    """(catalog row, text) of every description in the catalog; the title alone where there is none."""
+    texts = []
+    for row, item in enumerate(catalog.to_dict("records")):
+        own = [item.get(name) for name in ("description", "description_zh")]
+        own = [text for text in own if isinstance(text, str) and text]
+        texts += [(row, text[:600]) for text in own or [str(item["title"])]]
+    return texts
+
+
+def padded(rows: list[list[int]], fill: int, *, at_most: int) -> torch.Tensor:
+    """Rows of different length as one tensor, filled on the right, (n_rows, the longest rounded up, if it may be).
+
+    Few shapes: in bf16 on a CPU, every product of a new shape is first translated into machine code.
+    """
+    longest = max(map(len, rows))
+    size = max(longest, min(-(-longest // ROUND) * ROUND, at_most))
+    table = np.full((len(rows), size), fill, dtype=np.int64)
+    for place, row in enumerate(rows):
+        table[place, : len(row)] = row
+    return torch.from_numpy(table)
 
 
 def _histories(train: pd.DataFrame, *, items: tuple[str, ...]) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
@@ -240,16 +256,6 @@ def _by_length(lengths: Sequence[int] | np.ndarray, n: int) -> list[np.ndarray]:
     """Places of the shortest n, of the next n, and so on: rows of one batch are filled up to the longest of them."""
     order = np.argsort(lengths, kind="stable")
     return [order[first : first + n] for first in range(0, len(order), n)]
-
-
-def _item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:
-    """(catalog row, text) of every description in the catalog; the title alone where there is none."""
-    texts = []
-    for row, item in enumerate(catalog.to_dict("records")):
-        own = [item.get(name) for name in ("description", "description_zh")]
-        own = [text for text in own if isinstance(text, str) and text]
-        texts += [(row, text[:600]) for text in own or [str(item["title"])]]
-    return texts
 
 
 def _some_words(text: str, rng: np.random.Generator, *, at_most: int = 8) -> str:

@@ -1,8 +1,7 @@
 """Sentences become weights.
 
-The Hugging Face Trainer drives the steps (mixed precision, schedule, resume, several processes); ``training_arguments``
-is the only place that knows its names. What a step reads is decided in ``batches.py``, what it costs in ``loss.py``,
-what happens after it in ``watch.py``.
+What a step reads is decided in ``batches.py``, what it costs in ``loss.py``, who drives it in ``steps.py``, and what
+happens after it in ``watch.py``.
 """
 
 import shutil
@@ -12,21 +11,19 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
-from torch.utils.data import Sampler, SequentialSampler
-from transformers import PrinterCallback, Trainer, TrainingArguments
+import pandas as pd
 
 from workbench.catalogs import Split
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.saved_run import check_replaceable
 from workbench.models.start import start_recommender
-from workbench.training.batches import Batch, Sentences
 from workbench.training.checkpoints import Checkpoints
 from workbench.training.config import TrainingConfig
 from workbench.training.keys import run_key
 from workbench.training.loss import SentenceModel
-from workbench.training.precision import best_device
 from workbench.training.progress import Progress, ProgressDisplay
-from workbench.training.quicken import quickened
+from workbench.training.steps import take_steps
+from workbench.training.text_start import read_texts
 from workbench.training.watch import Watch
 
 
@@ -44,7 +41,8 @@ def fine_tune(
 
     Args:
         split: From ``leave_one_out`` or ``temporal_split``; only ``train`` is learned, ``validation`` chooses.
-        base: ``"small"`` (random weights), a hub id such as ``"gpt2"``, or a folder; see ``start_recommender``.
+        base: ``"small"`` (random weights), ``"text"`` (the same, after ``read_texts``), a hub id such as ``"gpt2"``,
+            or a folder; see ``start_recommender``.
         spelling: How items are written.
         config: Settings; the defaults when None.
         folder: Where the finished run is saved. While it trains, ``folder.partial`` holds what is needed to go on after
@@ -71,7 +69,7 @@ def fine_tune(
     if folder:
         folder = Path(folder).resolve()
         check_replaceable(folder)
-    recommender = _untrained(split, base=base, spelling=spelling, config=config)
+    recommender = _untrained(split.dataset.catalog, base=base, spelling=spelling, config=config)
     key = run_key(split, base=base, spelling=spelling, config=config)
     private = Path(f"{folder}.partial") if folder else Path(tempfile.mkdtemp(prefix="workbench-"))
     checkpoints = Checkpoints(private, key=key)
@@ -88,38 +86,10 @@ def fine_tune(
     return recommender
 
 
-def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, precision: str) -> TrainingArguments:
-    """Every name of the Trainer's that we rely on, in one place."""
-    rate = config.learning_rate
-    if rate is None:
-        rate = 0.002 if steps < 1_000 else 0.0015  # a short run must hurry, a long one need not; see LOG.md
-    return TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=1,  # the dataset is the whole run, one batch per row
-        per_device_train_batch_size=1,
-        learning_rate=rate,
-        weight_decay=config.weight_decay,
-        lr_scheduler_type="cosine",
-        warmup_steps=max(1, round(config.warmup * steps)),
-        max_grad_norm=1.0,
-        bf16=precision == "bf16",
-        use_cpu=best_device() == "cpu",
-        seed=config.seed,
-        save_strategy="no",  # the callback asks for checkpoints by the clock
-        save_total_limit=None,  # ours go when the next one is complete, not when it is begun
-        eval_strategy="no",
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
-
-
-def _untrained(split: Split, *, base: str, spelling: str, config: TrainingConfig) -> GPT2Recommender:
-    return start_recommender(
-        split.dataset.catalog,
-        base=base,
+def _untrained(catalog: pd.DataFrame, *, base: str, spelling: str, config: TrainingConfig) -> GPT2Recommender:
+    recommender = start_recommender(
+        catalog,
+        base="small" if base == "text" else base,
         spelling=spelling,
         layers=config.layers,
         width=config.width,
@@ -128,39 +98,28 @@ def _untrained(split: Split, *, base: str, spelling: str, config: TrainingConfig
         max_history=config.max_history,
         seed=config.seed,
     )
+    return read_texts(recommender, config=config) if base == "text" else recommender
 
 
 def _train(recommender: GPT2Recommender, watch: Watch, config: TrainingConfig) -> None:
-    sentences = watch.sentences
-    module = SentenceModel(recommender.model.transformer, recommender.vocabulary)
-    watch.module = module
-    arguments = training_arguments(
-        config, folder=watch.checkpoints.folder, steps=len(sentences), precision=watch.precision
-    )
-    trainer = _InOrder(
-        model=module, args=arguments, train_dataset=sentences, data_collator=_only_row, callbacks=[watch]
-    )
-    trainer.remove_callback(PrinterCallback)
+    watch.module = SentenceModel(recommender.model.transformer, recommender.vocabulary)
     newest = watch.checkpoints.newest()
     if newest:
         watch.resume(newest[1])
     try:
         if not watch.finished:
-            with recommender.lock, quickened(recommender.model, precision=watch.precision):
-                trainer.train(resume_from_checkpoint=str(newest[0]) if newest else None)
+            take_steps(
+                recommender,
+                watch.module,
+                watch.sentences,
+                config=config,
+                precision=watch.precision,
+                callback=watch,
+                folder=watch.checkpoints.folder,
+                resume_from=newest[0] if newest else None,
+            )
     except KeyboardInterrupt:
         watch.note = "interrupted; the best so far is kept"
         watch.report_now()
     watch.keep_best()
     recommender.model.eval()
-
-
-class _InOrder(Trainer):
-    """A Trainer that reads the rows in the order they stand."""
-
-    def _get_train_sampler(self, train_dataset: Sentences | None = None) -> Sampler:
-        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
-
-
-def _only_row(rows: list[Batch]) -> Batch:
-    return rows[0]

@@ -110,7 +110,7 @@ class SentenceModel(nn.Module):
     def forward(self, **batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Loss of one batch."""
         losses = sentence_loss(self.transformer, batch, vocabulary=self.vocabulary)
-        self.history_loss = self.history_loss + losses["history"].detach()
+        self.history_loss = self.history_loss + losses.get("history", losses["total"]).detach()
         self.steps += 1
         self.words += sum(group["words"].numel() for group in batch.values())
         return {"loss": losses["total"]}

@@ -5,7 +5,8 @@ item rows share another, and the lengths differ by a factor of twenty; by cosine
 What the model says about a user is however not the vector but the ranking. So items are taken as directions from their
 common mean, and each user is put where that ranking is read off by cosine alone: at the direction ``z`` whose softmax
 over the items, ``softmax(z . items)``, comes nearest to the model's own in Kullback-Leibler divergence. That is one
-small convex problem per user (multinomial logistic regression with ridge); the model is not trained further.
+small convex problem per user (multinomial logistic regression with ridge), and all it needs to know of the model's
+probabilities is the mean direction under them; the model is not trained further.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import torch
 from workbench.models import GPT2Recommender, embed_items, embed_users
 from workbench.models.ranking import Histories, as_histories, top_k
 
-BLOCK = 1000  # users solved at once: memory stays at block x items
+BLOCK = 256  # users solved at once: block x items float32 stay near the cores
 RIDGE = 3e-3  # more pulls users towards the items they would like, less keeps more of the ranking
 STEPS = 60
 
@@ -54,7 +55,8 @@ def align_kinds(vectors: pd.DataFrame) -> pd.DataFrame:
     places = np.flatnonzero(~is_item)
     for first in range(0, len(places), BLOCK):
         some = slice(first, first + BLOCK)
-        found = nearest_directions(torch.softmax(states[some] @ rows.T, dim=1), directions)
+        chances = torch.softmax(states[some] @ rows.T, dim=1)
+        found = directions_with_mean(chances @ directions, directions)
         aligned[places[some]] = torch.nn.functional.normalize(found, dim=1).numpy()
     return pd.DataFrame(aligned, index=vectors.index, columns=vectors.columns)
 
@@ -100,21 +102,21 @@ class NearestItems:
         )
 
 
-def nearest_directions(wanted: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-    """For each distribution over items, the vector whose softmax comes nearest to it, shape (n_users, d_model).
+def directions_with_mean(means: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
+    """The vectors whose softmax over the items comes nearest to a distribution with these means, (n_users, d_model).
 
     Args:
-        wanted: Probabilities of all items, rows sum to 1, shape (n_users, n_items).
+        means: Mean direction under each user's probabilities, ``chances @ directions``, shape (n_users, d_model).
         directions: Unit vectors of the items, shape (n_items, d_model).
     """
-    found = torch.zeros(len(wanted), directions.shape[1], requires_grad=True)
+    found = torch.zeros_like(means, requires_grad=True)
     solver = torch.optim.LBFGS([found], max_iter=STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         solver.zero_grad()
-        scores = found @ directions.T
         # KL divergence up to a constant, as a mean over users, with ridge
-        cost = (scores.logsumexp(1) - (wanted * scores).sum(1) + RIDGE * found.square().sum(1)).mean()
+        scores = found @ directions.T  # (n_users, n_items)
+        cost = (scores.logsumexp(1) - (means * found).sum(1) + RIDGE * found.square().sum(1)).mean()
         cost.backward()
         return cost
 

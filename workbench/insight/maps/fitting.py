@@ -4,9 +4,6 @@ UMAP (McInnes, Healy & Melville 2018, arXiv:1802.03426) keeps neighbourhoods, no
 believed is measured with it and said beside it. A map is kept on disk under a hash of everything that decides it.
 """
 
-import hashlib
-import json
-import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,13 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pyarrow import ArrowInvalid
 from sklearn.decomposition import PCA
 
 from workbench.insight.maps.alignment import check_finite
+from workbench.insight.maps.kept import content_key, keep, read_kept
 from workbench.insight.maps.trust import map_quality
 from workbench.training.progress import Notice, ProgressDisplay
-from workbench.training.runs import runs_folder
 
 MAPPING = 1  # raise it when the same vectors and settings would give another picture
 
@@ -102,10 +98,11 @@ def fit_map(
     """
     settings = {"seed": seed, "neighbours": min(neighbours, len(vectors) - 1), "min_distance": min_distance}
     check_vectors(vectors, method=method)
-    key = map_key(vectors, method=method, settings=settings)
-    path = Path(folder or runs_folder() / "maps") / f"{key[:16]}.parquet"
-    if method == "umap" and (kept := _read(path, key=key)) is not None:
-        return EmbeddingMap(vectors=vectors, method=method, settings=settings, key=key, cached=True, **kept)
+    library = version("umap-learn" if method == "umap" else "scikit-learn")
+    key = content_key(vectors, map=MAPPING, method=method, library=library, **settings)
+    if method == "umap" and (kept := read_kept(key, folder)):
+        table, facts = kept
+        return EmbeddingMap(table, vectors, method=method, settings=settings, key=key, cached=True, **facts)
     began, show = time.monotonic(), ProgressDisplay()
     show(Notice(f"Fitting a map of {len(vectors):,} points; thousands take seconds, tens of thousands a minute."))
     fitted, places = _fit(vectors, method=method, settings=settings)
@@ -113,11 +110,9 @@ def fit_map(
     table = pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
     facts = {"quality": map_quality(table, vectors, seed=seed), "seconds": seconds}
     if method == "umap":
-        _write(path, table, key=key, facts=facts)
+        keep(table, key=key, folder=folder, **facts)
     show(Notice("", note=f"Map of {len(vectors):,} points fitted in {seconds:.1f} s."))
-    return EmbeddingMap(
-        table=table, vectors=vectors, method=method, settings=settings, key=key, cached=False, fitted=fitted, **facts
-    )
+    return EmbeddingMap(table, vectors, method=method, settings=settings, key=key, cached=False, fitted=fitted, **facts)
 
 
 def place(embedding_map: EmbeddingMap, vectors: pd.DataFrame) -> EmbeddingMap:
@@ -176,15 +171,6 @@ def all_equal(values: np.ndarray) -> bool:
     return bool(np.ptp(values, axis=0).max() <= 1e-6 * np.abs(values).max())
 
 
-def map_key(vectors: pd.DataFrame, *, method: str, settings: Mapping[str, Any]) -> str:
-    """Hexadecimal hash of the vectors, whose they are, and everything that decides the picture; 64 characters."""
-    library = version("umap-learn" if method == "umap" else "scikit-learn")
-    digest = hashlib.sha256(json.dumps([MAPPING, method, library, dict(settings)], sort_keys=True).encode())
-    digest.update(json.dumps(vectors.index.tolist()).encode())
-    digest.update(np.ascontiguousarray(vectors.to_numpy(dtype=np.float32)).tobytes())
-    return digest.hexdigest()
-
-
 def _fit(vectors: pd.DataFrame, *, method: str, settings: Mapping[str, Any]) -> tuple[Any, np.ndarray]:
     """The fitted object and the places of its own points, (n, 2)."""
     values = unit_rows(vectors.to_numpy(dtype=np.float32))
@@ -228,28 +214,3 @@ def _without_the_warning() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="umap")
         yield
-
-
-def _read(path: Path, *, key: str) -> dict[str, Any] | None:
-    """The kept table of this key and what was measured on it, or None; a damaged file is as good as none."""
-    try:
-        table = pd.read_parquet(path)
-    except (FileNotFoundError, ArrowInvalid):
-        return None
-    if table.attrs.pop("key", None) != key:
-        return None
-    facts, table.attrs = table.attrs, {}
-    return {"table": table, **facts}
-
-
-def _write(path: Path, table: pd.DataFrame, *, key: str, facts: Mapping[str, Any]) -> None:
-    """Keep a map as one Parquet file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = table.copy()
-    kept.attrs = {"key": key, **facts}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        kept.to_parquet(draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

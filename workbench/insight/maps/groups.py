@@ -3,8 +3,11 @@
 Found as in BERTopic (Grootendorst 2022, arXiv:2203.05794): UMAP to five dimensions, where density means something, then
 HDBSCAN (Campello, Moulavi & Sander 2013), which decides by itself how many groups there are and who is in none. Then,
 in the vectors themselves, whoever is in a group moves to the one whose centre is nearest, until nobody moves: k-means
-that begins at HDBSCAN's groups.
+that begins at HDBSCAN's groups. What was found is kept on disk, as maps are.
 """
+
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,11 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from workbench.evaluation.intervals import percentile_interval
 from workbench.insight.maps.alignment import check_finite
 from workbench.insight.maps.fitting import all_equal, new_umap, unit_rows
+from workbench.insight.maps.kept import content_key, keep, read_kept
 from workbench.models.ranking import Histories, as_histories, item_codes
+from workbench.training.progress import Notice, ProgressDisplay
 
+GROUPING = 1  # raise it when the same vectors and settings would give other groups
 DIMENSIONS, NEIGHBOURS, CORE = 5, 15, 5
 NONE = -1  # the group of whoever is in no group
 MOST_ROUNDS = 100
@@ -25,13 +31,16 @@ REPEATS = 500
 SCORES = {"rand": adjusted_rand_score, "information": adjusted_mutual_info_score}
 
 
-def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int = 0) -> pd.DataFrame:
+def find_groups(
+    vectors: pd.DataFrame, *, smallest: int | None = None, seed: int = 0, folder: str | Path | None = None
+) -> pd.DataFrame:
     """Groups of points whose vectors lie close together; one kind at a time.
 
     Args:
         vectors: Embeddings table of items or of users; what counts is the direction from their mean.
         smallest: Fewest members of a group; a fiftieth of all, at least 5, when None.
         seed: For UMAP.
+        folder: Where groups are kept; ``maps`` inside ``runs_folder()`` when None.
 
     Returns:
         Index (``kind``, ``id``); ``group``: 0 for the largest, -1 for none; ``closeness``: cosine to the group's
@@ -47,23 +56,21 @@ def find_groups(vectors: pd.DataFrame, *, smallest: int | None = None, seed: int
             "Find the groups of users and of items one after the other: vectors.loc[['user']]."
         )
     check_finite(vectors)
+    smallest = smallest or max(5, len(vectors) // 50)
+    libraries = [version("umap-learn"), version("scikit-learn")]
+    key = content_key(vectors, groups=GROUPING, libraries=libraries, smallest=smallest, seed=seed)
+    if kept := read_kept(key, folder):
+        return kept[0]
+    show = ProgressDisplay()
+    show(Notice(f"Finding groups of {len(vectors):,} {kinds[0]}s; thousands take some seconds."))
     values = vectors.to_numpy(dtype=np.float32)
     if all_equal(values):
-        return pd.DataFrame({"group": 0, "closeness": 1.0}, index=vectors.index)
-    centred = unit_rows(values - values.mean(0))
-    near = min(NEIGHBOURS, len(vectors) - 1)
-    reducer = new_umap(neighbours=near, seed=seed, min_dist=0.0, init="spectral", dimensions=DIMENSIONS)
-    low = reducer.fit_transform(centred)
-    search = HDBSCAN(
-        min_cluster_size=smallest or max(5, len(vectors) // 50), min_samples=min(CORE, len(vectors) // 4), copy=False
-    )
-    groups = _settle(centred, search.fit_predict(low.astype(np.float64)))
-    result = pd.DataFrame({"group": groups, "closeness": np.nan}, index=vectors.index)
-    for group in range(groups.max() + 1):
-        members = groups == group
-        centre = unit_rows(centred[members].mean(0, keepdims=True))[0]
-        result.loc[members, "closeness"] = centred[members] @ centre
-    return result
+        found = pd.DataFrame({"group": 0, "closeness": 1.0}, index=vectors.index)
+    else:
+        found = _dense_groups(unit_rows(values - values.mean(0)), smallest=smallest, seed=seed).set_axis(vectors.index)
+    keep(found, key=key, folder=folder)
+    show(Notice("", note=f"{found['group'].max() + 1} groups of {kinds[0]}s found."))
+    return found
 
 
 def count_groups(histories: Histories, *, count: int, dimensions: int = 8, seed: int = 0) -> pd.Series:
@@ -123,6 +130,20 @@ def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None =
             row["difference_low"], row["difference_high"] = map(float, ends)
         rows[name] = row
     return pd.DataFrame(rows).T
+
+
+def _dense_groups(centred: np.ndarray, *, smallest: int, seed: int) -> pd.DataFrame:
+    """The group of each unit vector, -1 for none, and the cosine to its centre."""
+    near, core = min(NEIGHBOURS, len(centred) - 1), min(CORE, len(centred) // 4)
+    reducer = new_umap(neighbours=near, seed=seed, min_dist=0.0, init="spectral", dimensions=DIMENSIONS)
+    low = reducer.fit_transform(centred).astype(np.float64)
+    search = HDBSCAN(min_cluster_size=smallest, min_samples=core, copy=False)
+    groups = _settle(centred, search.fit_predict(low))
+    closeness = np.full(len(groups), np.nan)
+    for group in range(groups.max() + 1):
+        members = centred[groups == group]
+        closeness[groups == group] = members @ unit_rows(members.mean(0, keepdims=True))[0]
+    return pd.DataFrame({"group": groups, "closeness": closeness})
 
 
 def _settle(centred: np.ndarray, groups: np.ndarray) -> np.ndarray:
