@@ -86,10 +86,14 @@ def embed_profiles(items: pd.DataFrame, histories: Histories) -> pd.DataFrame:
     """
     histories = {user: history for user, history in as_histories(histories).items() if history}
     rows = item_codes(histories, items=pd.Index(items.index.get_level_values("id"), dtype=object))
-    directions = items.to_numpy(dtype=np.float32)
-    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    directions = unit_rows(items.to_numpy(dtype=np.float32))
     means = np.array([directions[row].mean(axis=0) for row in rows]).reshape(-1, items.shape[1])
     return vector_table(means, kind="user", ids=list(histories))
+
+
+def unit_rows(values: np.ndarray) -> np.ndarray:
+    """Rows of length 1; a row of zeros stays one."""
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
 def vector_table(vectors: np.ndarray, *, kind: str, ids: Sequence[str]) -> pd.DataFrame:

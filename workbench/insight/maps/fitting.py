@@ -20,6 +20,7 @@ from sklearn.decomposition import PCA
 from workbench.insight.maps.alignment import check_finite
 from workbench.insight.maps.kept import content_key, keep, read_kept
 from workbench.insight.maps.trust import map_quality
+from workbench.models.vectors import unit_rows
 from workbench.training.progress import Notice, ProgressDisplay
 
 MAPPING = 1  # raise it when the same vectors and settings would give another picture
@@ -201,11 +202,6 @@ def new_umap(*, neighbours: int, seed: int, min_dist: float, init: str, dimensio
         random_state=seed,
         n_jobs=1,  # what a seed means to UMAP; when it is said here, UMAP does not warn
     )
-
-
-def unit_rows(values: np.ndarray) -> np.ndarray:
-    """Rows of length 1; a row of zeros stays one."""
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
 @contextmanager

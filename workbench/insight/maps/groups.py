@@ -18,9 +18,10 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from workbench.evaluation.intervals import percentile_interval
 from workbench.insight.maps.alignment import check_finite
-from workbench.insight.maps.fitting import all_equal, new_umap, unit_rows
+from workbench.insight.maps.fitting import all_equal, new_umap
 from workbench.insight.maps.kept import content_key, keep, read_kept
 from workbench.models.ranking import Histories, as_histories, item_codes
+from workbench.models.vectors import unit_rows
 from workbench.training.progress import Notice, ProgressDisplay
 
 GROUPING = 1  # raise it when the same vectors and settings would give other groups

@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.catalogs import Dataset
 from workbench.catalogs.schema import mark_values
-from workbench.insight.maps.trust import nearest
+from workbench.insight.maps.trust import nearest_rows
 from workbench.models.ranking import Histories, as_histories, item_codes
 
 
@@ -71,7 +71,7 @@ def describe_items(
     catalog = dataset.catalog.set_index("item_id")
     items = groups.index.get_level_values("id")
     counts = dataset.interactions["item_id"].value_counts().reindex(items, fill_value=0).to_numpy()
-    near = nearest(vectors.loc[groups.index].to_numpy(), min(5, len(items) - 1), metric="cosine")
+    near = nearest_rows(vectors.loc[groups.index].to_numpy(), min(5, len(items) - 1), metric="cosine")
     titles = catalog.loc[items, "title"].astype(str).to_numpy()
     return (
         catalog.loc[items]

@@ -31,7 +31,7 @@ def map_quality(table: pd.DataFrame, vectors: pd.DataFrame, *, seed: int = 0) ->
     quality = {}
     if near:
         quality["trust"] = float(trustworthiness(values, places, n_neighbors=near, metric="cosine"))
-        quality["overlap"] = float(_overlap(nearest(values, near, metric="cosine"), nearest(places, near)))
+        quality["overlap"] = float(_overlap(nearest_rows(values, near, metric="cosine"), nearest_rows(places, near)))
     kinds = table.index.get_level_values("kind")
     if {"item", "user"} <= set(kinds):
         quality["mixing"] = mixing(table.to_numpy(), kinds)
@@ -57,7 +57,7 @@ def mixing(values: np.ndarray, kinds: pd.Index, *, metric: str = "euclidean") ->
     """
     wanted = kinds.isin(["item", "user"])
     is_user = (kinds[wanted] == "user").astype(float)
-    near = nearest(values[wanted], min(NEAR, len(is_user) - 1), metric=metric)
+    near = nearest_rows(values[wanted], min(NEAR, len(is_user) - 1), metric=metric)
     found = is_user[near].mean(axis=1)  # share of users around each point
     others = len(is_user) - 1
     around_items = found[is_user == 0].mean() / (is_user.sum() / others)
@@ -65,7 +65,7 @@ def mixing(values: np.ndarray, kinds: pd.Index, *, metric: str = "euclidean") ->
     return float((around_items + around_users) / 2)
 
 
-def nearest(values: np.ndarray, count: int, *, metric: str = "euclidean") -> np.ndarray:
+def nearest_rows(values: np.ndarray, count: int, *, metric: str = "euclidean") -> np.ndarray:
     """Rows of the nearest other points, nearest first, shape (n_points, count)."""
     search = NearestNeighbors(n_neighbors=count, metric=metric, algorithm="brute" if metric == "cosine" else "auto")
     return search.fit(values).kneighbors(return_distance=False)  # without an argument, a point is not its own neighbour
