@@ -15,18 +15,29 @@ from sklearn.decomposition import PCA
 
 from workbench.catalogs import Dataset, Split, leave_one_out, load_dataset
 from workbench.catalogs.films.bundle import films_truth
+from workbench.insight import align_kinds, find_groups, fit_map, name_groups
 from workbench.insight.maps.fitting import EmbeddingMap
-from workbench.models import GPT2Recommender, embed_items, embed_users, start_recommender
+from workbench.models import GPT2Recommender, embed_items, embed_profiles, embed_users, start_recommender
 from workbench.training import saved_run
 from workbench.widgets import AttentionViewer, EmbeddingExplorer
 
 
 def films_explorer(*, trained: bool = True) -> EmbeddingExplorer:
-    """The bundled films with their simulated viewers and true taste groups."""
+    """The bundled films, simulated viewers and true taste groups, as in notebook 04; untrained, as a draft."""
     split, recommender = films(trained=trained)
     truth = films_truth().taste_groups[["user_id", "taste_group"]]
     dataset = replace(split.dataset, users=split.dataset.users.merge(truth, on="user_id"))
-    return explore(dataset, recommender, split.histories(on="test"))
+    histories = split.histories(on="test")
+    if not trained:
+        return draft(dataset, recommender, histories)
+    aligned = align_kinds(pd.concat([embed_items(recommender), embed_users(recommender, histories)]))
+    items = aligned.loc[["item"]]
+    found = [find_groups(vectors) for vectors in (items, embed_profiles(items, histories))]
+    names = [name_groups(groups, dataset, histories=histories)["name"] for groups in found]
+    groups = [table.assign(group=table["group"].map(name)) for table, name in zip(found, names, strict=True)]
+    return EmbeddingExplorer(
+        fit_map(aligned), dataset, recommender=recommender, histories=histories, groups=pd.concat(groups)
+    )
 
 
 def films_attention(n_items: int = 30, *, trained: bool = True) -> AttentionViewer:
@@ -55,7 +66,7 @@ def made_up_explorer(n: int, *, ranked: bool = True) -> EmbeddingExplorer:
     table = pd.DataFrame(events, columns=["user_id", "item_id", "position"])
     dataset = Dataset("made up", pd.DataFrame(catalog), table)
     if ranked:
-        return explore(dataset, start_recommender(dataset.catalog, layers=2, width=64, heads=2), histories)
+        return draft(dataset, start_recommender(dataset.catalog, layers=2, width=64, heads=2), histories)
     kinds = [("item", name) for name in ids] + [("user", name) for name in histories]
     index = pd.MultiIndex.from_tuples(kinds, names=["kind", "id"])
     centres = rng.normal(size=(12, 32))
@@ -63,12 +74,12 @@ def made_up_explorer(n: int, *, ranked: bool = True) -> EmbeddingExplorer:
     return EmbeddingExplorer(plane(pd.DataFrame(vectors.astype(np.float32), index=index)), dataset, histories=histories)
 
 
-def explore(dataset: Dataset, recommender: GPT2Recommender, histories: dict[str, list[str]]) -> EmbeddingExplorer:
-    """An explorer over all items and users, with groups."""
+def draft(dataset: Dataset, recommender: GPT2Recommender, histories: dict[str, list[str]]) -> EmbeddingExplorer:
+    """An explorer over all items and users that is there at once: principal components, and k-means on the plane."""
     vectors = pd.concat([embed_items(recommender), embed_users(recommender, histories)])
     centred = vectors - vectors.groupby(level="kind").transform("mean")  # else users and items are two clouds
     embedding_map = plane(centred)
-    groups = name_groups(embedding_map, dataset.catalog)
+    groups = draft_groups(embedding_map, dataset.catalog)
     return EmbeddingExplorer(embedding_map, dataset, recommender=recommender, histories=histories, groups=groups)
 
 
@@ -80,7 +91,7 @@ def plane(vectors: pd.DataFrame) -> EmbeddingMap:
     return EmbeddingMap(table, unit, "pca", {"seed": 0}, {}, "", False, 0.0)
 
 
-def name_groups(embedding_map: EmbeddingMap, catalog: pd.DataFrame) -> pd.DataFrame:
+def draft_groups(embedding_map: EmbeddingMap, catalog: pd.DataFrame) -> pd.DataFrame:
     """Eight groups in the plane, each called by the genres most frequent among its items."""
     labels = KMeans(8, n_init=2, random_state=0).fit_predict(embedding_map.table)
     genres = catalog.set_index("item_id")["genres"].reindex(embedding_map.table.index.get_level_values("id"))
