@@ -305,3 +305,8 @@ def test_fine_tuning_goes_on_from_a_start_from_text_and_keeps_its_name(cycles, t
     assert GPT2Recommender.load(tmp_path / "run", catalog=cycles.dataset.catalog).start == "text"
     other = fine_tune(cycles, config=tiny_config)
     assert other.start == "random" and other.record["key"] != run.record["key"]
+
+
+def test_only_what_has_learned_nothing_starts_from_text(cycles, tiny_config):
+    with pytest.raises(ValueError, match="trained on circle, start random, seed 0, cpu; only one that has learned"):
+        read_texts(fine_tune(cycles, config=tiny_config))

@@ -65,6 +65,13 @@ class GPT2Recommender:
         """Where the weights are."""
         return self.model.transformer.wte.weight.device
 
+    @property
+    def source(self) -> str:
+        """What the model learned from, its start, seed and device, as captions say it."""
+        trained = f"trained on {self.record['dataset']}" if self.record else "not trained"
+        seed = f", seed {self.record['config']['seed']}" if "config" in self.record else ""
+        return f"{trained}, start {self.start}{seed}, {self.device.type}"
+
     def __repr__(self) -> str:
         """Shape, catalog and training in one line."""
         config = self.model.config

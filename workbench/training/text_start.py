@@ -30,6 +30,9 @@ def read_texts(recommender: GPT2Recommender, *, config: TrainingConfig | None = 
     Returns:
         The same recommender, whose ``start`` is now "text".
 
+    Raises:
+        ValueError: If the recommender has learned something before.
+
     Example:
         >>> import pandas as pd
         >>> from workbench.models import start_recommender
@@ -38,8 +41,12 @@ def read_texts(recommender: GPT2Recommender, *, config: TrainingConfig | None = 
         >>> reader.start
         'text'
     """
+    if recommender.start != "random" or recommender.record:
+        raise ValueError(
+            f"this recommender is {recommender.source}; only one that has learned nothing can start from text. "
+            "Make one: start_recommender(catalog)."
+        )
     config = config or TrainingConfig()
-    recommender.start = "text"
     module = SentenceModel(recommender.model.transformer, recommender.vocabulary)
     precision = choose_precision(best_device()) if config.precision == "auto" else config.precision
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
@@ -53,6 +60,7 @@ def read_texts(recommender: GPT2Recommender, *, config: TrainingConfig | None = 
             folder=Path(folder),
         )
     recommender.model.eval()
+    recommender.start = "text"
     return recommender
 
 
