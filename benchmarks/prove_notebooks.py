@@ -1,12 +1,13 @@
 """The notebooks with a wrong recommender: their closing assertions must notice.
 
     make prove-notebooks
-    python benchmarks/prove_notebooks.py [--dataset films]
+    python benchmarks/prove_notebooks.py [05_attention ...] [--dataset films]
 
 Each model notebook is executed as it is, which must be green, and once per swap of ``swapped.py`` (popularity behind
 GPT-2's interface, random weights, shuffled item rows), which must turn at least one closing assertion red. The
 assertions are tried one by one, so the table names all that notice. Anything else that goes wrong counts as a failure.
-The result is kept in ``benchmarks/results/swaps-<dataset>.json``; the exit status is 1 when a swap goes unnoticed.
+The result is kept in ``benchmarks/results/swaps-<dataset>.json``; notebooks that are not named keep their rows there. The
+exit status is 1 when a swap goes unnoticed.
 """
 
 import argparse
@@ -95,14 +96,15 @@ def main(words: Sequence[str]) -> int:
     """Execute everything; 1 when a swap goes unnoticed or a notebook is not green as it is."""
     parser = argparse.ArgumentParser(prog="prove_notebooks.py", description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="films", help="a dataset's name or folder (default: films)")
-    dataset = parser.parse_args(words).dataset
-    rows: dict[str, dict[str, Row]] = {}
-    for name in NOTEBOOKS:
+    parser.add_argument("notebooks", nargs="*", default=NOTEBOOKS, help="all model notebooks when none is named")
+    wanted = parser.parse_args(words)
+    dataset, path = wanted.dataset, RESULTS / f"swaps-{Path(wanted.dataset).name}.json"
+    rows: dict[str, dict[str, Row]] = json.loads(path.read_text("utf-8"))["notebooks"] if path.is_file() else {}
+    for name in wanted.notebooks:
         for swap in (AS_IT_IS, *SWAPS):
             notebook = HERE.parent / "notebooks" / f"{name}.ipynb"
             rows.setdefault(name, {})[swap] = prove(notebook, swap=swap, dataset=dataset)
-            result = {"dataset": dataset, "machine": machine(), "notebooks": rows}
-            write_json(RESULTS / f"swaps-{Path(dataset).name}.json", result)
+            write_json(path, {"dataset": dataset, "machine": machine(), "notebooks": rows})
     print(table_text(rows))
     return int(not all(row["as_it_should"] for swaps in rows.values() for row in swaps.values()))
 

@@ -27,8 +27,13 @@ FORMATS = {
     "fit": ".0f",
     "align": ".0f",
     "cases": ".0f",
+    "rand.value": ".2f",
+    "rand.floor": ".2f",
+    "kept.hit_rate@10": ".3f",
 }
-FORMATS |= {f"{measure}{end}": ".2f" for measure in ("signed", "deletion") for end in ("", "_low", "_high")}
+FORMATS |= {
+    f"{measure}{end}": ".2f" for measure in ("signed", "deletion", "insertion") for end in ("", "_low", "_high")
+}
 
 
 def look_up(file: str, key: str, *, folder: Path = HERE) -> Any:
