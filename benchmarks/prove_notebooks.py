@@ -6,7 +6,7 @@
 Each model notebook is executed as it is, which must be green, and once per swap of ``swapped.py`` (popularity behind
 GPT-2's interface, random weights, shuffled item rows), which must turn at least one closing assertion red. The
 assertions are tried one by one, so the table names all that notice. Anything else that goes wrong counts as a failure.
-The result is kept in ``benchmarks/results/swaps-<dataset>.json``; notebooks that are not named keep their rows there. The
+The result is kept in ``benchmarks/results/swaps-<dataset>.json``; notebooks that are not named keep their rows. The
 exit status is 1 when a swap goes unnoticed.
 """
 
