@@ -6,8 +6,7 @@ Over 200 viewers' first recommendations: how far attention, rollout and every at
 the history truly does to the recommendation, and with what the model does when films are taken away; the same for
 models that have learned nothing. Then the films are simulated again without the steps from a film to the next of its
 series or director, a model is trained on that, and what the last film of the history was found to do must be gone: a
-last film with a next one in its series must then carry no more than any other last film. What is left to it is the
-contrast between light and heavy films, which stays.
+last film with a next one in its series must carry no more than any other. Light and heavy films keep their contrast.
 
 Every row is saved as soon as it is measured, in ``benchmarks/results/explain-films.json``; calling again goes on.
 """
@@ -248,17 +247,17 @@ def findings(figures: Row) -> list[str]:
             f"difference {interval(shares['difference'][name], 'last')} by {name}"
             for name in ("truth", "occlusion", "attention", "rollout")
         )
-        when = "share of the last film when it has a next one in its series against when it leads to no step"
+        when = "share of the last film with a next one in its series against one that leads to no step"
         sentences.append(f"Films {world}: {when}: {'; '.join(told)}.")
     return sentences
 
 
 def along(rows: Row, curve: str) -> str:
     """A curve's mean for the floors, attention, the best method and occlusion, best first."""
-    best = max(METHODS, key=lambda method: rows[method][curve])
-    names = sorted({*FLOORS, "attention", "occlusion", best}, key=lambda name: -rows[name][curve])
-    notes = {"occlusion": ", favoured by construction: it measures the first step of deletion"}
-    return "; ".join(f"{interval(rows[name], curve)} for {name}{notes.get(name, '')}" for name in names)
+    mean = {method: rows[method][curve] for method in EXPLAINERS}
+    names = sorted({*FLOORS, "attention", "occlusion", max(METHODS, key=mean.get)}, key=mean.get, reverse=True)
+    told = "; ".join(f"{interval(rows[name], curve)} for {name}" for name in names)
+    return f"{told} (occlusion is favoured by construction: it measures the first step of deletion)"
 
 
 def untaught_sentence(model: str, rows: Row) -> str:
@@ -270,9 +269,10 @@ def untaught_sentence(model: str, rows: Row) -> str:
     }
     told = []
     for name, found in gaps.items():
-        apart = [f"{m} {gap['mean']:+.2f}" for m, gap in found.items() if gap["low"] > 0 or gap["high"] < 0]
+        apart = [f"{method} {gap['mean']:+.2f}" for method, gap in found.items() if gap["low"] * gap["high"] > 0]
         told.append(f"{name}, {len(apart)} of {len(found)} methods: {', '.join(apart) or 'none'}")
-    return f"Untaught, {model}: agreement with the true effects off its floor by a 95 % interval: {'; '.join(told)}."
+    off = "agreement with the true effects off its floor by a 95 % interval (one in twenty is by chance)"
+    return f"Untaught, {model}: {off}: {'; '.join(told)}."
 
 
 def show(page: Page) -> None:
