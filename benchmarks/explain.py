@@ -6,14 +6,13 @@ Over 200 viewers' first recommendations: how far attention, rollout and every at
 the history truly does to the recommendation, and with what the model does when films are taken away; the same for
 models that have learned nothing. Then the films are simulated again without the steps from a film to the next of its
 series or director, a model is trained on that, and what the last film of the history was found to do must be gone: a
-last film with a next one in its series must then carry no more than any other last film. What is left to it is the
-contrast between light and heavy films, which stays.
+last film with a next one in its series must carry no more than any other. Light and heavy films keep their contrast.
 
-Every row is saved as soon as it is measured, in ``benchmarks/results/explain-films.json``; calling again goes on with
-what is missing.
+Every row is saved as soon as it is measured, in ``benchmarks/results/explain-films.json``; calling again goes on.
 """
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from quality import finished_run
 from records import RESULTS, Page, Row, fingerprint, machine, say
 from transformers import GPT2LMHeadModel
 
+from workbench import insight
 from workbench.catalogs import Split, films, leave_one_out, load_dataset
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
 from workbench.insight.effects.explanations import (
@@ -44,12 +44,14 @@ from workbench.insight.effects.explanations import (
 from workbench.models import GPT2Recommender, start_recommender
 from workbench.training import TrainingConfig
 
-CASES, CONTROLS, GROUP = 200, 60, 100  # recommendations of the trained model, of the others, of a group in part two
+CASES, GROUP = 200, 100  # recommendations in part one, and of a group of viewers in part two
 LAST = 30  # newest films of a history that everybody reads
 REFERENCES = ("random", "attention")  # every row also says how far it lies ahead of these, case by case
 QUICK = (*ATTENTION, "occlusion", "masking", "integrated gradients")
+METHODS = tuple(method for method in EXPLAINERS if method not in FLOORS)
 NO_STEPS = films.Effects(series=0, director=0)
 Cases = Callable[[], list[KnownCase]]
+LastScores = Callable[[str], tuple[list[KnownCase], pd.DataFrame]]
 
 
 def measure(
@@ -57,27 +59,28 @@ def measure(
 ) -> None:
     """Score every method on every model, over first recommendations of the model called "trained".
 
-    The others explain the same recommendations, fewer of them, so that only what was learned differs.
+    The others explain the same recommendations, so that only what was learned differs.
     """
     histories = sample(split.histories(), n=n)
     cases = functools.cache(lambda: know_cases(models["trained"], simulator, histories, last=LAST))
     for model, recommender in models.items():
-        few = n if model == "trained" else CONTROLS
-        score = functools.cache(functools.partial(scores_of, recommender, cases, few))
+        score = functools.cache(functools.partial(scores_of, recommender, cases))
         for method in ("truth", *EXPLAINERS):
             make = functools.partial(method_row, score, method)
-            page.once("models", model, method, key=f"{key} {few}", make=make)
+            page.once("models", model, method, key=f"{key} {n}", make=make)
 
 
-def scores_of(recommender: GPT2Recommender, cases: Cases, few: int, method: str) -> pd.DataFrame:
+def scores_of(recommender: GPT2Recommender, cases: Cases, method: str) -> pd.DataFrame:
     """The scores of one method, one row per case."""
-    return score_explanations(recommender, cases()[:few], methods=[method])
+    return score_explanations(recommender, cases(), methods=[method])
 
 
 def method_row(score: Callable[[str], pd.DataFrame], method: str) -> tuple[Row, None]:
     """Means with intervals, and paired differences to the references."""
     row = average_explanations(score(method)).loc[method].to_dict()
     row["less"] = {other: differences(score(method), score(other)) for other in REFERENCES if other != method}
+    if method != "most recent":  # untaught models too read their last word most
+        row["top_less_most_recent"] = differences(score(method), score("most recent"))["top"]
     row["removes_as_the_curves_do"] = method == "occlusion"  # ahead by construction: it measures their first step
     return row, None
 
@@ -110,9 +113,12 @@ class World:
 def measure_last(page: Page, worlds: Mapping[str, World], *, key: str, n: int = GROUP) -> None:
     """Share of all effect that the last film carries, in each world, with and without a next film in its series."""
     for name, world in worlds.items():
-        for group, histories in groups(world.split).items():
-            chosen = sample(histories, n=n)
-            page.once("last", name, group, key=f"{key} {n}", make=functools.partial(last_row, world, chosen))
+        chosen = {group: sample(histories, n=n) for group, histories in groups(world.split).items()}
+        score = functools.cache(lambda group, world=world, chosen=chosen: last_scores(world, chosen[group]))
+        rows = {group: functools.partial(last_row, world, score, group) for group in chosen}
+        rows["difference"] = functools.partial(last_difference, score)
+        for group, make in rows.items():
+            page.once("last", name, group, key=f"{key} {n}", make=make)
 
 
 def groups(split: Split) -> dict[str, dict[str, list[str]]]:
@@ -134,21 +140,37 @@ def next_in_series(catalog: pd.DataFrame) -> dict[str, str]:
     return {first: second for _, some in named.groupby("series") for first, second in pairwise(some["item_id"])}
 
 
-def last_row(world: World, histories: Mapping[str, Sequence[str]]) -> tuple[Row, None]:
-    """The last film's share by the truth and by quick methods, and what an even share would be."""
+def last_scores(world: World, histories: Mapping[str, Sequence[str]]) -> tuple[list[KnownCase], pd.DataFrame]:
+    """Recommendations after some histories, and the truth and quick methods on them."""
     cases = know_cases(world.recommender, world.truth, histories, last=LAST)
     scores = score_explanations(world.recommender, cases, methods=("truth", *QUICK), curves=False)
     if world.still is not None:
         still = know_cases(world.recommender, world.still, histories, last=LAST)
         without = score_explanations(world.recommender, still, methods=["truth"], curves=False)
         scores = pd.concat([scores, without.assign(method="truth without contrast")])
+    return cases, scores
+
+
+def last_row(world: World, score: LastScores, group: str) -> tuple[Row, None]:
+    """The last film's share by the truth and by quick methods, and what an even share would be."""
+    cases, scores = score(group)
     table = average_explanations(scores)[["last", "last_low", "last_high"]]
     following = next_in_series(world.split.dataset.catalog)
+    is_next = [following.get(case.history[-1]) == case.item_id for case in cases]
     row: Row = {"methods": table.to_dict("index"), "cases": len(cases)}
     row["even share"] = float(np.mean([1 / len(case.history) for case in cases]))
-    row["recommended the next in the series"] = float(
-        np.mean([following.get(case.history[-1]) == case.item_id for case in cases])
-    )
+    return row | {"recommended the next in the series": float(np.mean(is_next))}, None
+
+
+def last_difference(score: LastScores) -> tuple[Row, None]:
+    """How much more the last film carries with a next one in its series than when it leads to no step."""
+    row: Row = {"methods": {}}
+    series, no_step = ({m: some["last"] for m, some in score(g)[1].groupby("method")} for g in ("series", "no step"))
+    for method, mine in series.items():  # other viewers are in either group, so each is resampled by itself
+        samples = [bootstrap_means(one.to_numpy()[:, None], seed=n) for n, one in enumerate((mine, no_step[method]))]
+        low, high = percentile_interval(samples[0][:, 0] - samples[1][:, 0])
+        gap = mine.mean() - no_step[method].mean()
+        row["methods"][method] = {"last": gap, "last_low": low, "last_high": high}  # under the names of the other rows
     return row, None
 
 
@@ -172,13 +194,21 @@ def without_steps(split: Split) -> tuple[Split, films.Films]:
     return leave_one_out(dataset), films.Films(films.read_catalog(), simulation.taste_groups, NO_STEPS)
 
 
+def source() -> list[str]:
+    """What decides a row besides model and data: the simulator, the methods, and the functions above."""
+    room = Path(insight.__file__).parent
+    files = [*Path(films.__file__).parent.glob("*.py"), *room.glob("*.py")]
+    files += [*(room / "attention").glob("*.py"), *(room / "effects").glob("*.py")]
+    above = (scores_of, method_row, differences, sample, groups, last_scores, last_row, last_difference, untaught)
+    return [path.read_text("utf-8") for path in sorted(files)] + [inspect.getsource(one) for one in above]
+
+
 def main() -> int:
     """Measure what is missing and print the tables."""
     page = Page(RESULTS / "explain-films.json")
     split, truth = leave_one_out(load_dataset("films")), films.films_truth()
     trained = finished_run(split, config=TrainingConfig())
-    source = [path.read_text("utf-8") for path in sorted(Path(films.__file__).parent.glob("*.py"))]
-    key = fingerprint(split, trained.record["key"], source, LAST, list(MEASURES))
+    key = fingerprint(split, trained.record["key"], source(), LAST, list(MEASURES))
     page.figures |= {"dataset": "films", "machine": machine(), "history": LAST, "measures": MEASURES}
     measure(page, split, truth, {"trained": trained} | untaught(trained), key=key)
     other, other_truth = without_steps(split)
@@ -200,43 +230,59 @@ def main() -> int:
 
 def findings(figures: Row) -> list[str]:
     """What came out, in sentences that follow from the figures."""
-    trained, chance = figures["models"]["trained"], figures["models"]["plain chance"]
-    methods = [method for method in EXPLAINERS if method not in FLOORS]
-    best = max(methods, key=lambda method: trained[method]["signed"])
-    above = [method for method in methods if chance[method]["earlier_low"] > 0 or chance[method]["earlier_high"] < 0]
+    trained = figures["models"]["trained"]
+    best = max(METHODS, key=lambda method: trained[method]["signed"])
     sentences = [
         f"Plausible: {best} agrees most with the true effects, {interval(trained[best], 'signed')}; "
         f"attention {interval(trained['attention'], 'signed')}, by size {interval(trained['attention'], 'size')}; "
         f"random {interval(trained['random'], 'signed')}.",
-        "Faithful: deleting in its order lowers the log-odds by "
-        + ", ".join(f"{interval(trained[name], 'deletion')} for {name}" for name in ("random", "attention"))
-        + f", {interval(trained['most recent'], 'deletion')} for most recent and "
-        f"{interval(trained['occlusion'], 'deletion')} for occlusion, which is ahead by construction.",
-        "On weights of plain chance, among all films but the last, "
-        f"agreement with the true effects differs from none for: {', '.join(above) or 'no method'}.",
+        f"Faithful: deleting in its order lowers the log-odds by {along(trained, 'deletion')}.",
+        f"The other way round: inserting in its order raises the log-odds by {along(trained, 'insertion')}.",
     ]
+    sentences += [untaught_sentence(model, figures["models"][model]) for model in ("usual start", "plain chance")]
     for world, found in figures["last"].items():
-        shares = {group: found[group]["methods"] for group in ("series", "no step")}
+        shares = {group: row["methods"] for group, row in found.items()}
         told = (
-            f"{interval(shares['series'][name], 'last')} against {interval(shares['no step'][name], 'last')} by {name}"
+            f"{interval(shares['series'][name], 'last')} against {interval(shares['no step'][name], 'last')}, "
+            f"difference {interval(shares['difference'][name], 'last')} by {name}"
             for name in ("truth", "occlusion", "attention", "rollout")
         )
-        sentences.append(
-            f"Films {world}: share of the last film when it has a next one in its series against when it leads to no "
-            f"step: {', '.join(told)}."
-        )
+        when = "share of the last film with a next one in its series against one that leads to no step"
+        sentences.append(f"Films {world}: {when}: {'; '.join(told)}.")
     return sentences
+
+
+def along(rows: Row, curve: str) -> str:
+    """A curve's mean for the floors, attention, the best method and occlusion, best first."""
+    mean = {method: rows[method][curve] for method in EXPLAINERS}
+    names = sorted({*FLOORS, "attention", "occlusion", max(METHODS, key=mean.get)}, key=mean.get, reverse=True)
+    told = "; ".join(f"{interval(rows[name], curve)} for {name}" for name in names)
+    return f"{told} (occlusion is favoured by construction: it measures the first step of deletion)"
+
+
+def untaught_sentence(model: str, rows: Row) -> str:
+    """Which methods agree with the true effects although the model has learned nothing, and which do not."""
+    gaps = {
+        "signed less random": {method: rows[method]["less"]["random"]["signed"] for method in METHODS},
+        "earlier less random": {method: rows[method]["less"]["random"]["earlier"] for method in METHODS},
+        "top less most recent": {method: rows[method]["top_less_most_recent"] for method in METHODS},
+    }
+    told = []
+    for name, found in gaps.items():
+        apart = [f"{method} {gap['mean']:+.2f}" for method, gap in found.items() if gap["low"] * gap["high"] > 0]
+        told.append(f"{name}, {len(apart)} of {len(found)} methods: {', '.join(apart) or 'none'}")
+    off = "agreement with the true effects off its floor by a 95 % interval (one in twenty is by chance)"
+    return f"Untaught, {model}: {off}: {'; '.join(told)}."
 
 
 def show(page: Page) -> None:
     """Print both tables."""
-    table = read_explanations(page.path)
-    for model, some in table.groupby(level="model", sort=False):
+    for model, some in read_explanations(page.path).groupby(level="model", sort=False):
         text = {name: [interval(row, name) for _, row in some.iterrows()] for name in MEASURES}
         say(f"{model}\n{pd.DataFrame(text, index=some.index.get_level_values('method')).to_string()}")
     rows = {
         (world, group): {name: interval(one, "last") for name, one in row["methods"].items()}
-        | {"even share": f"{row['even share']:.2f}"}
+        | ({"even share": f"{row['even share']:.2f}"} if "even share" in row else {})
         for world, found in page.figures["last"].items()
         for group, row in found.items()
     }

@@ -32,6 +32,11 @@ def test_an_attribution_of_another_prompt_is_refused(tiny):
         weigh_history(attend(tiny, IDS[:4], item="009"), attribute(tiny, IDS[1:5], "009"))
 
 
+def test_an_attribution_of_another_item_is_refused(tiny):
+    with pytest.raises(ValueError, match="about item '009', the attribution about '008'"):
+        weigh_history(attend(tiny, IDS[:4], item="009"), attribute(tiny, IDS[:4], "008"))
+
+
 @pytest.mark.parametrize(
     ("effect", "sentence"),
     [

@@ -2,8 +2,6 @@
 
 import itertools
 import math
-import threading
-import time
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ import pytest
 import torch
 
 from workbench.insight import Occlusion, attribute
-from workbench.insight.effects import question
+from workbench.insight.effects import captum_methods, question
 from workbench.insight.effects.attribution import METHODS
 from workbench.insight.effects.question import ask, score_masked
 from workbench.insight.effects.words import read_words
@@ -56,6 +54,20 @@ def toy() -> GPT2Recommender:
         optimizer.step()
         optimizer.zero_grad()
     return recommender
+
+
+class Lock:
+    """Counts how often it is taken, not counting whoever has it already."""
+
+    def __init__(self) -> None:
+        self.depth = self.taken = 0
+
+    def __enter__(self) -> None:
+        self.taken += self.depth == 0
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
 
 
 def log_odds(recommender: GPT2Recommender, history: list[str], item: str, *, seen: list[str], request=None) -> float:
@@ -168,6 +180,11 @@ class TestIntegratedGradients:
             assert attribution.df["effect"].sum() == pytest.approx(ends[1] - ends[0], rel=0.01, abs=0.001)
             assert "steps" in attribution.note
 
+    def test_when_the_steps_are_not_enough_it_is_said(self, tiny, monkeypatch):
+        assert "more steps" not in attribute(tiny, IDS[:6], "009", method="integrated gradients").note
+        monkeypatch.setattr(captum_methods, "COMPLETE", 0)
+        assert "more steps" in attribute(tiny, IDS[:6], "009", method="integrated gradients").note
+
     def test_nothing_of_it_stays_in_the_model(self, tiny):
         tiny.model.train()
         attribute(tiny, IDS[:3], "009", method="integrated gradients")
@@ -264,14 +281,13 @@ class TestEveryMethod:
         assert len(attribute(tiny, ["001"], "009", method=method).df) == 1
         assert len(attribute(tiny, [], "009", request="red", method=method).df) == 1
 
-    def test_waits_for_whoever_holds_the_model(self, tiny, method):
-        done = threading.Event()
-        with tiny.lock:
-            worker = threading.Thread(target=lambda: (attribute(tiny, ["001"], "009", method=method), done.set()))
-            worker.start()
-            assert not done.wait(0.1)
-        worker.join(timeout=20)
-        assert done.is_set()
+    def test_holds_the_model_once_from_the_first_word_read_to_the_last(self, tiny, method, monkeypatch):
+        lock, held = Lock(), []
+        monkeypatch.setattr(tiny, "lock", lock)
+        hook = tiny.model.transformer.register_forward_pre_hook(lambda *_: held.append(lock.depth > 0))
+        attribute(tiny, ["001", "002"], "009", method=method)
+        hook.remove()
+        assert held and all(held) and lock.taken == 1
 
 
 class TestHistories:
@@ -317,13 +333,13 @@ class TestHistories:
         with pytest.raises(ValueError, match="'guessing' is not known; choose one of .'occlusion', 'masking'"):
             attribute(tiny, ["001"], "002", method="guessing")
 
-    def test_two_hundred_items_are_read_quickly(self):
-        ids = [f"i{n}" for n in range(570)]
-        recommender = start_recommender(pd.DataFrame({"item_id": ids, "title": ids}))
-        attribute(recommender, ids[:20], "i300")
-        begin = time.perf_counter()
+    def test_of_two_hundred_items_what_prompts_have_in_common_is_read_once(self):
+        ids, read = [f"i{n}" for n in range(570)], []
+        recommender = start_recommender(pd.DataFrame({"item_id": ids, "title": ids}), layers=1, width=16, heads=2)
+        hook = recommender.model.transformer.register_forward_pre_hook(lambda _, words: read.append(words[0].numel()))
         attribute(recommender, ids[:200], "i300")
-        assert time.perf_counter() - begin < 3  # 0.6 s with one thread where it was measured
+        hook.remove()
+        assert sum(read) < 0.6 * 200 * 200  # words; 200 prompts of 200 words, of which on average half are shared
 
 
 class TestSentences:

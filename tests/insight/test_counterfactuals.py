@@ -2,10 +2,13 @@
 
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from workbench.insight import counterfactual
+from workbench.insight.effects import counterfactuals
+from workbench.insight.effects.question import Scores
 from workbench.models import GPT2Recommender, start_recommender
 
 IDS = [f"{row:03d}" for row in range(30)]
@@ -89,6 +92,17 @@ def test_none_of_a_greedy_set_can_be_left_out(tiny, monkeypatch):
                 left = [one for one in history if one not in gone]
                 assert places(tiny, left, seen=history, request=None)[item] <= 8
     assert seen_greedy
+
+
+def test_what_is_needed_beside_one_row_may_be_spared_beside_another(monkeypatch):
+    out = [{0, 1, 2}, {0, 2}, {2}]  # sets that drop the item: 0 is needed beside 1 and 2, but not beside 2 alone
+
+    def score(_, absences):
+        places = np.array([2 if set(rows) in out else 1 for rows in absences])
+        return Scores(log_odds=np.zeros(len(places)), places=places)
+
+    monkeypatch.setattr(counterfactuals, "score_without", score)
+    assert counterfactuals._thin(None, [0, 1, 2], k=1) == [2]
 
 
 def test_when_nothing_helps_it_is_said(tiny):

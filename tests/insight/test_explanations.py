@@ -12,6 +12,7 @@ from workbench.insight.effects.explanations import (
     MEASURES,
     KnownCase,
     agree,
+    agree_by_chance,
     average_explanations,
     follow,
     know_cases,
@@ -70,6 +71,10 @@ class TestTruth:
             row = IDS.index(case.item_id)
             np.testing.assert_allclose(case.effects, true_effects(Counting(), case.history)[:, row])
 
+    def test_a_user_without_history_is_named(self, tiny):
+        with pytest.raises(ValueError, match=r"1 user\(s\) have an empty history, the first is 'v'"):
+            know_cases(tiny, Counting(), {"u": IDS[:3], "v": []})
+
 
 class TestAgreement:
     @pytest.mark.parametrize(
@@ -87,6 +92,14 @@ class TestAgreement:
     def test_is_spearmans_with_and_without_signs_and_the_last(self, weights, effects, signed, size, earlier, top):
         found = agree(np.array(weights, dtype=float), np.array(effects, dtype=float))
         assert found == pytest.approx({"signed": signed, "size": size, "earlier": earlier, "top": top})
+
+    def test_by_chance_many_draws_lie_nearer_to_nothing_than_one(self):
+        effects = np.arange(10.0)
+        means = [agree_by_chance(effects, seed=seed)["signed"] for seed in range(30)]
+        drawn = [agree(np.random.default_rng(seed).normal(size=10), effects)["signed"] for seed in range(30)]
+        # one draw has a standard deviation of 1 / sqrt(10 - 1), a mean of 20 of them the 20th part of the variance
+        assert np.std(means) < 2 / np.sqrt(9 * 20) < np.std(drawn)
+        assert agree_by_chance(effects, seed=1) == agree_by_chance(effects, seed=1)
 
     def test_the_share_of_the_last_item_drops_signs(self):
         assert share_of_last(np.array([1.0, -2.0, -3.0])) == pytest.approx(3 / 6)
@@ -135,6 +148,8 @@ class TestScores:
         known = (tiny, IDS[:4], "009")
         looked = attend(tiny, IDS[:4]).history_weights()["attention"]
         np.testing.assert_array_equal(weigh_items(*known, method="attention"), looked)
+        rolled = attend(tiny, IDS[:4]).history_weights(rollout=True)["attention"]
+        np.testing.assert_array_equal(weigh_items(*known, method="rollout"), rolled)
         effects = attribute(tiny, IDS[:4], "009", method="masking").df["effect"]
         np.testing.assert_array_equal(weigh_items(*known, method="masking"), effects)
         assert weigh_items(*known, method="most recent").tolist() == [1, 2, 3, 4]
@@ -159,10 +174,13 @@ class TestScores:
 
 
 def test_shares_of_the_last_item_are_read_by_world_and_kind_of_last_film(tmp_path):
-    methods = {"truth": {"last": 0.5, "last_low": 0.4}, "occlusion": {"last": 0.25, "last_low": 0.2}}
-    row = {"methods": methods, "cases": 3, "key": "abc"}
-    page = {"models": {}, "last": {"as bundled": {"series": row, "no step": row}}}
+    told = {"last": 0.5, "last_low": 0.4, "last_high": 0.6}
+    row = {"methods": {"truth": told, "occlusion": told | {"last": 0.45}}, "cases": 3, "key": "abc"}
+    page = {"models": {}, "last": {"as bundled": {"series": row, "no step": row, "difference": row}}}
     (tmp_path / "page.json").write_text(json.dumps(page))
     table = read_last_shares(tmp_path / "page.json")
-    assert table.loc[("as bundled", "series")].to_dict() == {"truth": 0.5, "occlusion": 0.25}
-    assert table.index.names == ["world", "last film"] and len(table) == 2
+    assert table.loc[("as bundled", "series")].to_dict() == {
+        **{"truth": 0.5, "truth_low": 0.4, "truth_high": 0.6},
+        **{"occlusion": 0.45, "occlusion_low": 0.4, "occlusion_high": 0.6},
+    }
+    assert table.index.names == ["world", "last film"] and len(table) == 3

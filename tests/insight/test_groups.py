@@ -209,6 +209,23 @@ def test_agreement_is_the_textbook_score_with_an_interval_and_pairs_with_the_flo
     assert (agree_with(bad, truth, floor=bad)[["difference_low", "difference_high"]] == 0).all(axis=None)
 
 
+def test_groups_are_compared_by_user_whatever_their_order():
+    truth = pd.Series([0, 0, 0, 1, 1, 1], index=list("abcdef"))
+    index = pd.MultiIndex.from_product([["user"], list("abcdef")], names=["kind", "id"])
+    found = pd.Series(truth.to_numpy(), index=index)[::-1]
+    assert agree_with(found, truth, floor=truth[list("dbeacf")]).loc["rand", ["value", "floor"]].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("users", ["abcdeg", "abcde", "abcdee"])
+def test_groups_of_other_users_are_refused(users):
+    truth = pd.Series([0, 0, 0, 1, 1, 1], index=list("abcdef"))
+    others = pd.Series(0, index=list(users))
+    with pytest.raises(ValueError, match="not of the same users"):
+        agree_with(others, truth)
+    with pytest.raises(ValueError, match="not of the same users"):
+        agree_with(truth, truth, floor=others)
+
+
 def test_the_floor_finds_groups_by_counting(dataset):
     groups = count_groups(dataset.interactions, count=3, dimensions=3)
     assert adjusted_rand_score(groups.index.str[0], groups) == 1
@@ -243,7 +260,16 @@ def test_vectors_that_are_all_equal_are_one_group(items, dataset, tmp_path):
     assert name_groups(groups, dataset)["size"].tolist() == [30]
 
 
-def test_an_item_outside_the_catalog_is_named(item_groups, dataset):
-    stranger = item_groups.rename({"H0": "nowhere"})
+def test_an_item_outside_the_catalog_is_named(items, item_groups, dataset):
+    stranger, names = item_groups.rename({"H0": "nowhere"}), name_groups(item_groups, dataset)
     with pytest.raises(ValueError, match="'nowhere'"):
         name_groups(stranger, dataset)
+    with pytest.raises(ValueError, match=r"1 item\(s\) of the groups are not in the catalog, the first is 'nowhere'"):
+        describe_items(stranger, names, dataset, vectors=items.rename({"H0": "nowhere"}))
+    with pytest.raises(ValueError, match="not embedded, the first is 'H0'"):
+        describe_items(item_groups, names, dataset, vectors=items.drop([("item", "H0")]))
+
+
+def test_of_one_group_nothing_is_said_about_elsewhere(user_groups, dataset):
+    names = name_groups(user_groups.assign(group=0), dataset)
+    assert names["town"][0] == "Paris (67 %)" and names["age"][0] == "median 24.5"  # 20 of 30 live there

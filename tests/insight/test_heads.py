@@ -76,17 +76,22 @@ def test_a_head_without_queries_looks_evenly_and_comes_last(make_tiny):
     assert last["last"] == pytest.approx(last["last_even"], abs=1e-5)
 
 
-def test_a_head_built_to_look_at_the_same_genre_is_found(make_tiny, tiny_catalog):
+@pytest.mark.parametrize(
+    ("target", "column", "values"),
+    [("genre", "genres", ("Drama", "War|Comedy")), ("director", "director", ("Varda", "Ozu"))],
+)
+def test_a_head_built_to_look_at_the_same_genre_or_director_is_found(make_tiny, tiny_catalog, target, column, values):
     kinds = np.arange(10) % 2
     rows = np.eye(16)[kinds] * 9 + 0.01 * np.random.default_rng(0).normal(size=(10, 16))
     same = directions(0)[kinds]
     other = directions(0)[1 - kinds]
     recommender = built(make_tiny, *[(same, same)] * 3, (same, other), item_rows=rows)
-    recommender.catalog = tiny_catalog.assign(genres=np.where(kinds, "Drama", "War|Comedy"), director=None)
+    nothing = {"genres": None, "director": None}
+    recommender.catalog = tiny_catalog.assign(**nothing | {column: np.where(kinds, *values)})
     named = name_heads(recommender, {user: [*IDS, *IDS[:2]] for user in "ab"}).set_index(["layer", "head"])
-    assert named.loc[(0, 0), "name"] == "looks at earlier items of the last one's genre"
-    assert named.loc[(1, 1), "target"] != "genre" and named.loc[(1, 1), "genre"] < 0.01
-    assert not {"director", "series"} & set(named)  # no item has a director, and there is no column of series
+    assert named.loc[(0, 0), "name"] == f"looks at earlier items of the last one's {target}"
+    assert named.loc[(1, 1), "target"] != target and named.loc[(1, 1), target] < 0.01
+    assert {"genre", "director", "series"} & set(named) == {target}  # no item has the other, and no column is series
 
 
 def test_shares_and_even_shares_are_those_of_the_maps(tiny):

@@ -1,5 +1,8 @@
 """Maps: kinds share one space without losing the ranking, pictures repeat, and what cannot be drawn is refused."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,8 @@ from sklearn.metrics import pairwise_distances
 
 from workbench.insight import EmbeddingMap, NearestItems, align_kinds, fit_map, map_quality, mixing, place
 from workbench.insight.maps.alignment import RIDGE
+from workbench.insight.maps.fitting import FITTING
+from workbench.insight.maps.kept import keep, read_kept
 from workbench.models import embed_items, embed_text, embed_users
 
 
@@ -129,6 +134,19 @@ def test_a_damaged_file_is_fitted_again(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [kept.name]  # no draft stays behind
 
 
+@pytest.mark.parametrize("share", [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
+def test_a_file_damaged_anywhere_is_as_good_as_none_or_as_it_was(tmp_path, share):
+    vectors = table(clusters()).set_axis([f"d{place}" for place in range(8)], axis=1)
+    keep(vectors, key="abc", folder=tmp_path, seconds=1.5)
+    (kept,) = tmp_path.glob("*.parquet")
+    whole = kept.read_bytes()
+    place = int(share * (len(whole) - 32))
+    kept.write_bytes(whole[:place] + bytes(32) + whole[place + 32 :])
+    if (again := read_kept("abc", tmp_path)) is not None:  # bytes that nobody reads
+        assert 0.5 < share < 1 and again[1] == {"seconds": 1.5}
+        pd.testing.assert_frame_equal(again[0], vectors)
+
+
 def test_a_map_keeps_neighbourhoods_and_says_so(tmp_path):
     vectors = table(clusters())
     found = fit_map(vectors, folder=tmp_path)
@@ -182,6 +200,32 @@ def test_a_newcomer_from_another_space_is_refused(tmp_path):
         place(found, table(np.ones((1, 5)), prefix="new"))
 
 
+@pytest.mark.parametrize(
+    ("row", "message"), [(np.full((1, 8), np.nan), "1 of 1 vectors are not finite"), (np.zeros((1, 8)), "is all zeros")]
+)
+def test_a_newcomer_without_direction_is_refused(tmp_path, row, message):
+    found = fit_map(table(clusters(30)), method="pca", folder=tmp_path)
+    with pytest.raises(ValueError, match=message):
+        place(found, table(row, prefix="new"))
+
+
+def test_nothing_is_placed_on_a_map_that_comes_out_otherwise_when_fitted_again(tmp_path):
+    found = fit_map(table(clusters(30)), folder=tmp_path)
+    elsewhere = replace(found, table=found.table + 1, fitted=None)  # as if another machine had kept it
+    with pytest.raises(RuntimeError, match="gives other places"):
+        place(elsewhere, table(np.eye(3, 8), prefix="new"))
+
+
+def test_one_umap_waits_for_another(tmp_path):
+    done = threading.Event()
+    with FITTING:
+        worker = threading.Thread(target=lambda: (fit_map(table(clusters(30)), folder=tmp_path), done.set()))
+        worker.start()
+        assert not done.wait(1)
+    worker.join(timeout=60)
+    assert done.is_set()
+
+
 def test_a_point_stands_on_a_map_once(tmp_path):
     found = fit_map(table(clusters(30)), method="pca", folder=tmp_path)
     with pytest.raises(ValueError, match="item '3' is on the map already"):
@@ -194,6 +238,7 @@ def test_a_point_stands_on_a_map_once(tmp_path):
         (np.ones((1, 4)), "two points or more; there are 1"),
         (np.ones((0, 4)), "two points or more; there are 0"),
         (np.ones((9, 4)), "all 9 vectors are equal"),
+        (np.outer(np.arange(1, 10), [0.3, 0.1, 0.7, -0.2]), "all 9 vectors .* point the same way"),
         (np.vstack([np.eye(4), np.full((1, 4), np.nan)]), "1 of 5 vectors are not finite, the first is item '4'"),
         (np.vstack([np.eye(4), np.zeros((1, 4))]), "the vector of item '4' is all zeros"),
     ],
@@ -210,6 +255,20 @@ def test_fewer_points_than_neighbours_still_make_a_map(tmp_path, n):
     found = fit_map(table(np.eye(n, 12) + 0.1), folder=tmp_path)
     assert np.isfinite(found.table.to_numpy()).all() and found.table.shape == (n, 2)
     assert found.settings["neighbours"] == n - 1
+    assert found.method == ("umap" if n >= 4 else "pca") and found.method in repr(found)
+
+
+@pytest.mark.parametrize("values", [np.ones((1, 4)), np.full((5, 4), 0.3), np.outer([1, 2, 3], np.ones(4))])
+def test_items_without_a_direction_from_their_mean_are_one_clear_error(values):
+    vectors = pd.concat([table(values), table(np.ones((2, 4)), "user")])
+    with pytest.raises(ValueError, match=f"does not differ from the mean of the {len(values)} items"):
+        align_kinds(vectors)
+
+
+def test_vectors_that_are_not_finite_are_not_aligned(model_like):
+    model_like.loc[("user", "u3")] = np.nan
+    with pytest.raises(ValueError, match="1 of 70 vectors are not finite, the first is user 'u3'"):
+        align_kinds(model_like)
 
 
 def test_no_items_and_no_method_are_named(tmp_path):

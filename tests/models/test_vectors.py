@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.models import embed_items, embed_text, embed_users
+from workbench.models import embed_items, embed_text, embed_users, start_recommender
+from workbench.training import TrainingConfig, read_texts
 
 HISTORIES = {"ann": ["000", "001"], "bob": ["002"], "new": []}
 
@@ -16,6 +17,22 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def test_dot_products_are_the_logits_that_rank_sorts_by(tiny):
     logits = embed_users(tiny, HISTORIES).to_numpy() @ embed_items(tiny).to_numpy().T
     np.testing.assert_allclose(tiny.log_probabilities(HISTORIES), log_softmax(logits), atol=1e-4)
+
+
+@pytest.mark.parametrize("start", ["random", "text", "hub"])
+def test_from_every_start_dot_products_are_the_logits(start, tiny_catalog, request):
+    shape = {"layers": 1, "width": 16, "heads": 2, "max_history": 12}
+    if start == "hub":
+        recommender = start_recommender(tiny_catalog, base=str(request.getfixturevalue("gpt2_folder")), max_history=12)
+    else:
+        recommender = start_recommender(tiny_catalog, **shape)
+    if start == "text":
+        read_texts(recommender, config=TrainingConfig(precision="fp32"))
+    assert recommender.start.startswith(start)
+    items, users = embed_items(recommender), embed_users(recommender, HISTORIES)
+    assert items.shape == (10, 16) and users.shape == (3, 16)
+    expected = recommender.log_probabilities(HISTORIES)
+    np.testing.assert_allclose(expected, log_softmax(users.to_numpy() @ items.to_numpy().T), atol=1e-4)
 
 
 def test_a_request_has_a_vector_in_the_same_space(tiny):

@@ -26,7 +26,7 @@ def weigh_history(
         there; missing where not measured).
 
     Raises:
-        ValueError: If there is no such layer, head or unit, or the attribution is one of another prompt.
+        ValueError: If there is no such layer, head or unit, or the attribution is one of another prompt or item.
     """
     table = attention.looked_at(unit=unit, **choice)
     end = len(table) - 1
@@ -34,6 +34,11 @@ def weigh_history(
     table = table.reset_index(drop=True)
     if attribution is None or unit not in (None, end):
         return table.assign(effect=float("nan")).drop(columns="position")
+    if attribution.item_id != attention.item_id:
+        raise ValueError(
+            f"attention is about item {attention.item_id!r}, the attribution about {attribution.item_id!r}. Give both "
+            "the same item."
+        )
     effects = attribution.df
     if (
         effects["position"].tolist() != table["position"].tolist()

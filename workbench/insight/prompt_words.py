@@ -63,6 +63,20 @@ def read_prompt(
     return ids, words.rename_axis("position").reset_index().astype({"item_id": "str", "label": "str", "kind": "str"})
 
 
+def item_row(recommender: GPT2Recommender, item: str) -> int:
+    """Catalog row of the item that is asked about.
+
+    Raises:
+        ValueError: If it is not in the catalog.
+    """
+    items = pd.Index(recommender.vocabulary.spelling.items, dtype=object)
+    if item not in items:
+        raise ValueError(
+            f"item {item!r} is not in the catalog of {len(items):,} items; give an item_id, such as {items[0]!r}."
+        )
+    return items.get_loc(item)
+
+
 def request_words(tokenizer: Tokenizer, pieces: Sequence[int]) -> list[tuple[str, int]]:
     """Readable words of a request, and how many pieces each takes; a Chinese character is a word of its own.
 

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from workbench.catalogs import item_labels
-from workbench.insight.prompt_words import read_prompt
+from workbench.insight.prompt_words import item_row, read_prompt
 from workbench.models import GPT2Recommender
 
 TOLERANCE = 1e-4  # of a row's sum, and of weight on words that come later
@@ -267,9 +267,7 @@ def _place(
     unseen = ~items.isin(list(history))
     if item is None and not unseen.any():
         raise ValueError("the history holds every item, so nothing is left to recommend. Name an item with item=.")
-    if item is not None and item not in items:
-        raise ValueError(f"item {item!r} is not in the catalog; give the id of one of its {len(items):,} items.")
-    row = int(np.where(unseen, scores, -np.inf).argmax()) if item is None else items.get_loc(item)
+    row = int(np.where(unseen, scores, -np.inf).argmax()) if item is None else item_row(recommender, item)
     better = (scores > scores[row]) | ((scores == scores[row]) & (np.arange(len(items)) < row))
     return row, 1 + int((better & unseen).sum())
 

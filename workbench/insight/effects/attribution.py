@@ -115,8 +115,9 @@ def attribute(
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not known; choose one of {list(METHODS)}.")
-    question = ask(recommender, history, item, request=request)
-    return _told(question, METHODS[method](question, seed), method=method, seed=seed)
+    with recommender.lock:  # effects, place and probability are those of the same weights
+        question = ask(recommender, history, item, request=request)
+        return _told(question, METHODS[method](question, seed), method=method, seed=seed)
 
 
 class Occlusion:
@@ -133,15 +134,16 @@ class Occlusion:
 
     def __init__(self, recommender: GPT2Recommender, history: Sequence[str], *, request: str | None = None) -> None:
         """Nothing is read yet."""
-        self._ask = partial(ask, recommender, history, request=request)
+        self._ask, self._lock = partial(ask, recommender, history, request=request), recommender.lock
         self._states: torch.Tensor | None = None
 
     def attribute(self, item: str) -> Attribution:
         """The same as ``attribute(recommender, history, item, request=request)``, errors included."""
-        question = self._ask(item)
-        if self._states is None:
-            self._states = read_removals(question)
-        return _told(question, compare_removals(question, self._states), method="occlusion", seed=0)
+        with self._lock:
+            question = self._ask(item)
+            if self._states is None:
+                self._states = read_removals(question)
+            return _told(question, compare_removals(question, self._states), method="occlusion", seed=0)
 
 
 def _told(question: Question, effects: WordEffects, *, method: str, seed: int) -> Attribution:

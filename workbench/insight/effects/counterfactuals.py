@@ -107,12 +107,21 @@ def _remove_greedily(question: Question, *, k: int) -> list[int]:
         out = scores.places.max() > k
         gone.append(left[_lowest(scores) if out else int(scores.log_odds.argmin())])
         if out:
-            for row in list(gone):
-                fewer = [other for other in gone if other != row]
-                if score_without(question, [fewer]).places[0] > k:
-                    gone = fewer
-            return gone
+            return _thin(question, gone, k=k)
     return []
+
+
+def _thin(question: Question, gone: list[int], *, k: int) -> list[int]:
+    """Put back one row after another as long as the item stays out: in the end, none can be left out of the set.
+
+    Every row is tried again after each that came back, since what one does hangs on the others.
+    """
+    while True:
+        fewer = [[other for other in gone if other != row] for row in gone]
+        scores = score_without(question, fewer)
+        if scores.places.max() <= k:
+            return gone
+        gone = fewer[_lowest(scores)]
 
 
 def _result(question: Question, gone: list[int], *, k: int, rank: int, tried: int) -> Counterfactual:

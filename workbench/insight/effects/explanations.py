@@ -24,6 +24,7 @@ from workbench.models import GPT2Recommender
 
 FLOORS = ("random", "most recent")
 ATTENTION = ("attention", "rollout")
+DRAWS = 20  # of the random floor per case: a single one may lie off zero by chance
 EXPLAINERS = (*FLOORS, *ATTENTION, *METHODS)
 MEASURES = {
     "signed": "rank correlation with the true effect, -1 to 1",
@@ -65,7 +66,15 @@ def know_cases(
         simulator: The world the recommender's data came from; items in the order of the recommender's catalog.
         histories: ``{user_id: [item_id, ...]}``, oldest first, none empty.
         last: Newest items that simulator and recommender both see; nothing older is shown to either.
+
+    Raises:
+        ValueError: If a history is empty.
     """
+    if empty := [user for user, history in histories.items() if not len(history)]:
+        raise ValueError(
+            f"{len(empty)} user(s) have an empty history, the first is {empty[0]!r}: without an item there is no "
+            "effect to know. Leave them out."
+        )
     shorter = {user: list(history)[-last:] for user, history in histories.items()}
     first = recommender.rank(shorter, k=1).set_index("user_id")["item_id"]
     items = recommender.vocabulary.spelling.items
@@ -119,7 +128,8 @@ def score_explanations(
 
     Args:
         recommender: Who is explained; it need not be the one that made the cases.
-        cases: From ``know_cases``. The number of a case is the seed of what is drawn for it.
+        cases: From ``know_cases``. The number of a case is the seed of what is drawn for it. The agreement of "random"
+            is a mean over 20 draws per case; its curves follow the first of them.
         methods: Of ``EXPLAINERS``; "truth" stands for the true effects themselves.
         curves: Whether to measure deletion and insertion too.
 
@@ -131,7 +141,8 @@ def score_explanations(
         for number, case in enumerate(cases):
             known = (recommender, case.history, case.item_id)
             weights = case.effects if method == "truth" else weigh_items(*known, method=method, seed=number)
-            row = {"method": method, "case": number, **agree(weights, case.effects), "last": share_of_last(weights)}
+            found = agree_by_chance(case.effects, seed=number) if method == "random" else agree(weights, case.effects)
+            row = {"method": method, "case": number, **found, "last": share_of_last(weights)}
             rows.append(row | (follow(*known, weights=weights) if curves else {}))
     return pd.DataFrame(rows)
 
@@ -154,6 +165,12 @@ def agree(weights: np.ndarray, effects: np.ndarray) -> dict[str, float]:
         "earlier": _spearman(weights[:-1], effects[:-1]),
         "top": float(np.abs(weights).argmax() == np.abs(effects).argmax()),
     }
+
+
+def agree_by_chance(effects: np.ndarray, *, seed: int = 0) -> dict[str, float]:
+    """What ``agree`` says of random weights, mean over 20 draws; the first draw is the one ``weigh_items`` gives."""
+    draws = np.random.default_rng(seed).normal(size=(DRAWS, len(effects)))
+    return pd.DataFrame([agree(draw, effects) for draw in draws]).mean().to_dict()
 
 
 def share_of_last(weights: np.ndarray) -> float:
@@ -216,15 +233,20 @@ def read_last_shares(path: str | Path) -> pd.DataFrame:
     """Share of all weight that the last item carries (0 to 1), in each world; saved by ``benchmarks/explain.py``.
 
     Returns:
-        Index ``world``, ``last film`` ("series": it has a next one in its series; "no step": it leads to none); columns
-        "truth" and the methods.
+        Index ``world``, ``last film`` ("series": it has a next one in its series; "no step": it leads to none;
+        "difference": the first less the second); columns "truth" and the methods, with the ends of their 95 % intervals
+        as ``<method>_low`` and ``<method>_high``.
 
     Raises:
         FileNotFoundError: If nothing was measured yet.
     """
     worlds = json.loads(Path(path).read_text("utf-8"))["last"]
     rows = {
-        (world, group): {method: found["last"] for method, found in row["methods"].items()}
+        (world, group): {
+            f"{method}{end}": found[f"last{end}"]
+            for method, found in row["methods"].items()
+            for end in ("", "_low", "_high")
+        }
         for world, groups in worlds.items()
         for group, row in groups.items()
     }

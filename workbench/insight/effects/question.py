@@ -15,6 +15,7 @@ import torch
 
 from workbench.catalogs import item_labels
 from workbench.insight.effects.words import PromptWords, read_words
+from workbench.insight.prompt_words import item_row
 from workbench.models import GPT2Recommender
 
 BATCH = 32  # prompts read at once
@@ -77,16 +78,11 @@ def ask(recommender: GPT2Recommender, history: Sequence[str], item: str, *, requ
         ValueError: If the item or one of the history is not in the catalog, the prompt has no word to take away, or
             every other item is in the history.
     """
-    items = pd.Index(recommender.vocabulary.spelling.items, dtype=object)
-    if item not in items:
-        raise ValueError(
-            f"item {item!r} is not in the catalog of {len(items):,} items; give an item_id, such as {items[0]!r}."
-        )
+    row = item_row(recommender, item)
     words = read_words(recommender, history, request=request)
     if words.df.empty:
         raise ValueError("history and request are both empty: nothing can be taken away. Give an item or a word.")
-    row = items.get_loc(item)
-    out = items.isin(list(history))
+    out = pd.Index(recommender.vocabulary.spelling.items, dtype=object).isin(list(history))
     out[row] = True  # an item of the history can be asked about; it stands beside those that are not
     if out.all():
         raise ValueError(f"every other item is in the history: {item!r} has no rival to be compared with. Shorten it.")

@@ -4,6 +4,7 @@ UMAP (McInnes, Healy & Melville 2018, arXiv:1802.03426) keeps neighbourhoods, no
 believed is measured with it and said beside it. A map is kept on disk under a hash of everything that decides it.
 """
 
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,13 +18,15 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from workbench.insight.maps.alignment import check_finite
+from workbench.insight.maps.alignment import SAME, check_directions
 from workbench.insight.maps.kept import content_key, keep, read_kept
 from workbench.insight.maps.trust import map_quality
 from workbench.models.vectors import unit_rows
 from workbench.training.progress import Notice, ProgressDisplay
 
+FITTING = threading.Lock()  # numba ends the process when two threads run its parallel loops at once
 MAPPING = 1  # raise it when the same vectors and settings would give another picture
+FEWEST = 4  # points: UMAP needs more than dimensions
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +85,16 @@ def fit_map(
 
     Args:
         vectors: Embeddings table; for several kinds on one map, what ``align_kinds`` returns.
-        method: "umap", or "pca" for an instant preview, which is not kept.
+        method: "umap", or "pca" for an instant preview, which is not kept. Fewer than four points, too few for UMAP,
+            always get "pca", and the map says so.
         neighbours: Neighbours each point is drawn to; lowered when there are fewer points.
         min_distance: How close points may come, 0 to 1.
         seed: For UMAP's start and sampling.
         folder: Where maps are kept; ``maps`` inside ``runs_folder()`` when None.
 
     Raises:
-        ValueError: If there are fewer than two vectors, one is not finite, all are equal, or a name is unknown.
+        ValueError: If there are fewer than two vectors, one is not finite or all zeros, all point the same way, or a
+            name is unknown.
 
     Example:
         >>> index = pd.MultiIndex.from_product([["item"], list("abcd")], names=["kind", "id"])
@@ -99,6 +104,7 @@ def fit_map(
     """
     settings = {"seed": seed, "neighbours": min(neighbours, len(vectors) - 1), "min_distance": min_distance}
     check_vectors(vectors, method=method)
+    method = method if len(vectors) >= FEWEST else "pca"
     library = version("umap-learn" if method == "umap" else "scikit-learn")
     key = content_key(vectors, map=MAPPING, method=method, library=library, **settings)
     if method == "umap" and (kept := read_kept(key, folder)):
@@ -126,9 +132,11 @@ def place(embedding_map: EmbeddingMap, vectors: pd.DataFrame) -> EmbeddingMap:
         vectors: Embeddings of users, items or requests the map has not seen, from the same space as its own.
 
     Raises:
-        ValueError: If a vector is not finite, has other dimensions than the map's, or a point is there already.
+        ValueError: If a vector is not finite or all zeros, has other dimensions than the map's, or a point is there
+            already.
+        RuntimeError: If a map read from disk comes out otherwise when it is fitted again, as on another machine.
     """
-    check_finite(vectors)
+    check_directions(vectors)
     if vectors.shape[1] != embedding_map.vectors.shape[1]:
         raise ValueError(
             f"the new vectors have {vectors.shape[1]} dimensions, the map's {embedding_map.vectors.shape[1]}. "
@@ -138,8 +146,13 @@ def place(embedding_map: EmbeddingMap, vectors: pd.DataFrame) -> EmbeddingMap:
         raise ValueError(f"{there[0][0]} {there[0][1]!r} is on the map already; give it another id.")
     fitted = embedding_map.fitted
     if fitted is None:
-        fitted, _ = _fit(embedding_map.vectors, method=embedding_map.method, settings=embedding_map.settings)
-    with _without_the_warning():
+        fitted, places = _fit(embedding_map.vectors, method=embedding_map.method, settings=embedding_map.settings)
+        if not np.allclose(places, embedding_map.table, rtol=0, atol=1e-3):
+            raise RuntimeError(
+                "the map was read from disk, and fitting it again here gives other places, so nothing new can be "
+                "placed on it. Fit it in this session: fit_map(vectors, folder=<an empty folder>)."
+            )
+    with _umap_alone():
         places = fitted.transform(unit_rows(vectors.to_numpy(dtype=np.float32)))
     added = pd.DataFrame(places.astype(np.float32), index=vectors.index, columns=["x", "y"])
     return replace(
@@ -156,44 +169,42 @@ def check_vectors(vectors: pd.DataFrame, *, method: str) -> None:
         raise ValueError(f"method {method!r} is not known; choose 'umap' or 'pca'.")
     if len(vectors) < 2:
         raise ValueError(f"a map needs two points or more; there are {len(vectors)} vectors.")
-    check_finite(vectors)
-    values = vectors.to_numpy()
-    if not values.any(axis=1).all():
-        kind, name = vectors.index[(~values.any(axis=1)).argmax()]
-        raise ValueError(f"the vector of {kind} {name!r} is all zeros and has no direction; leave it out.")
-    if all_equal(values):
+    check_directions(vectors)
+    if all_equal(unit_rows(vectors.to_numpy(dtype=float))):
         raise ValueError(
-            f"all {len(vectors)} vectors are equal, so there is nothing to show. Is the recommender trained?"
+            f"all {len(vectors)} vectors are equal or point the same way, so there is nothing to show. Is the "
+            "recommender trained?"
         )
 
 
 def all_equal(values: np.ndarray) -> bool:
     """Whether all rows are the same, but for rounding."""
-    return bool(np.ptp(values, axis=0).max() <= 1e-6 * np.abs(values).max())
+    return bool(np.ptp(values, axis=0).max() <= SAME * np.abs(values).max())
 
 
 def _fit(vectors: pd.DataFrame, *, method: str, settings: Mapping[str, Any]) -> tuple[Any, np.ndarray]:
     """The fitted object and the places of its own points, (n, 2)."""
     values = unit_rows(vectors.to_numpy(dtype=np.float32))
-    if method == "pca" or len(values) < 4:  # UMAP needs more points than dimensions
+    if method == "pca":
         fitted = PCA(n_components=min(2, *values.shape), random_state=settings["seed"])
         places = fitted.fit_transform(values)
         return fitted, np.pad(places, [(0, 0), (0, 2 - places.shape[1])])
-    with _without_the_warning():
-        fitted = new_umap(
-            neighbours=settings["neighbours"],
-            seed=settings["seed"],
-            min_dist=settings["min_distance"],
-            init="pca",  # points without ties to the others begin among them, not far away
-        )
-        return fitted, fitted.fit_transform(values)
+    return fit_umap(
+        values,
+        neighbours=settings["neighbours"],
+        seed=settings["seed"],
+        min_dist=settings["min_distance"],
+        init="pca",  # points without ties to the others begin among them, not far away
+    )
 
 
-def new_umap(*, neighbours: int, seed: int, min_dist: float, init: str, dimensions: int = 2) -> Any:
-    """A UMAP that compares by cosine and gives the same answer twice."""
+def fit_umap(
+    values: np.ndarray, *, neighbours: int, seed: int, min_dist: float, init: str, dimensions: int = 2
+) -> tuple[Any, np.ndarray]:
+    """A UMAP that compares by cosine and gives the same answer twice, and the places of its points."""
     import umap  # half a minute the first time on a machine, seconds later
 
-    return umap.UMAP(
+    fitted = umap.UMAP(
         metric="cosine",
         n_components=dimensions,
         n_neighbors=neighbours,
@@ -202,11 +213,13 @@ def new_umap(*, neighbours: int, seed: int, min_dist: float, init: str, dimensio
         random_state=seed,
         n_jobs=1,  # what a seed means to UMAP; when it is said here, UMAP does not warn
     )
+    with _umap_alone():
+        return fitted, fitted.fit_transform(values)
 
 
 @contextmanager
-def _without_the_warning() -> Iterator[None]:
-    """UMAP says of small or seeded data what the docstring of ``fit_map`` says already."""
-    with warnings.catch_warnings():
+def _umap_alone() -> Iterator[None]:
+    """One UMAP at a time, without its warnings: of small or seeded data it says what our docstrings say already."""
+    with FITTING, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="umap")
         yield

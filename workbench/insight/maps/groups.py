@@ -18,7 +18,7 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from workbench.evaluation.intervals import percentile_interval
 from workbench.insight.maps.alignment import check_finite
-from workbench.insight.maps.fitting import all_equal, new_umap
+from workbench.insight.maps.fitting import all_equal, fit_umap
 from workbench.insight.maps.kept import content_key, keep, read_kept
 from workbench.models.ranking import Histories, as_histories, item_codes
 from workbench.models.vectors import unit_rows
@@ -39,7 +39,8 @@ def find_groups(
 
     Args:
         vectors: Embeddings table of items or of users; what counts is the direction from their mean.
-        smallest: Fewest members of a group; a fiftieth of all, at least 5, when None.
+        smallest: Fewest members of a group where it is dense; a fiftieth of all, at least 5, when None. A group may end
+            with fewer, as members move to a nearer centre.
         seed: For UMAP.
         folder: Where groups are kept; ``maps`` inside ``runs_folder()`` when None.
 
@@ -100,8 +101,9 @@ def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None =
     """How well groups agree with a known grouping: 0 as by chance, 1 the same; those in no group count as one group.
 
     Args:
-        groups: Found group per user, -1 for none.
-        truth: Known group per user, same index.
+        groups: Found group per user, -1 for none; compared by user, in whatever order. The index is the users' ids, or
+            (``kind``, ``id``) as ``find_groups`` gives it.
+        truth: Known group of the same users.
         floor: Another grouping of the same users; adds the row of the difference to it.
         seed: For the bootstrap over users, 500 resamples, 95 % intervals.
 
@@ -109,6 +111,9 @@ def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None =
         Rows "rand" (adjusted Rand index; Hubert & Arabie 1985) and "information" (adjusted mutual information; Vinh,
         Epps & Bailey 2010), with ``value``, ``low``, ``high`` and, with a floor, ``floor``, ``difference``,
         ``difference_low`` and ``difference_high``, user by user on the same resamples.
+
+    Raises:
+        ValueError: If the groupings are not of the same users.
 
     Example:
         >>> truth = pd.Series([0, 0, 0, 1, 1, 1])
@@ -118,7 +123,8 @@ def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None =
     rng = np.random.default_rng(seed)
     draws = rng.integers(len(truth), size=(REPEATS, len(truth)))
     known, rows = pd.factorize(truth)[0], {}
-    found = {"value": groups.to_numpy()} | ({} if floor is None else {"floor": floor.to_numpy()})
+    users = truth.index.get_level_values(-1)
+    found = {"value": _in_order(groups, users)} | ({} if floor is None else {"floor": _in_order(floor, users)})
     for name, score in SCORES.items():
         row, samples = {}, {}
         for column, labels in found.items():
@@ -133,13 +139,23 @@ def agree_with(groups: pd.Series, truth: pd.Series, *, floor: pd.Series | None =
     return pd.DataFrame(rows).T
 
 
+def _in_order(groups: pd.Series, users: pd.Index) -> np.ndarray:
+    """The group of each of these users; refuse a grouping of others."""
+    mine = groups.index.get_level_values(-1)  # of (kind, id), the id
+    if not (users.is_unique and mine.is_unique and set(mine) == set(users)):
+        raise ValueError(
+            f"the groupings are not of the same users: {len(mine):,} against {len(users):,}, such as "
+            f"{list(mine[:2])} and {list(users[:2])}. Give each the same users once as its index."
+        )
+    return groups.to_numpy()[mine.get_indexer(users)]
+
+
 def _dense_groups(centred: np.ndarray, *, smallest: int, seed: int) -> pd.DataFrame:
     """The group of each unit vector, -1 for none, and the cosine to its centre."""
     near, core = min(NEIGHBOURS, len(centred) - 1), min(CORE, len(centred) // 4)
-    reducer = new_umap(neighbours=near, seed=seed, min_dist=0.0, init="spectral", dimensions=DIMENSIONS)
-    low = reducer.fit_transform(centred).astype(np.float64)
+    _, low = fit_umap(centred, neighbours=near, seed=seed, min_dist=0.0, init="spectral", dimensions=DIMENSIONS)
     search = HDBSCAN(min_cluster_size=smallest, min_samples=core, copy=False)
-    groups = _settle(centred, search.fit_predict(low))
+    groups = _settle(centred, search.fit_predict(low.astype(np.float64)))
     closeness = np.full(len(groups), np.nan)
     for group in range(groups.max() + 1):
         members = centred[groups == group]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyarrow import ArrowInvalid
 
 from workbench.training.runs import runs_folder
 
@@ -36,8 +35,8 @@ def read_kept(key: str, folder: str | Path | None = None) -> tuple[pd.DataFrame,
         folder: Where results are kept; ``maps`` inside ``runs_folder()`` when None.
     """
     try:
-        table = pd.read_parquet(_path(key, folder))
-    except (FileNotFoundError, ArrowInvalid):
+        table = pd.read_parquet(_path(key, folder), page_checksum_verification=True)
+    except (OSError, ValueError):  # not there, or damaged: pyarrow raises one or the other, depending on where
         return None
     if table.attrs.pop("key", None) != key:
         return None
@@ -53,7 +52,7 @@ def keep(table: pd.DataFrame, *, key: str, folder: str | Path | None = None, **f
     kept.attrs = {"key": key, **facts}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        kept.to_parquet(draft)
+        kept.to_parquet(draft, write_page_checksum=True)
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

@@ -187,7 +187,10 @@ def _representatives(
 
 
 def _most_typical(groups: pd.Series, attribute: pd.Series, numbers: list[int]) -> list[str]:
-    """Per group ``35-49 (31 %, elsewhere 25 %)``: the value most above the average; of numbers the median."""
+    """Per group ``35-49 (31 %, elsewhere 25 %)``: the value most above the average; of numbers the median.
+
+    Where there is nobody elsewhere, nothing is said of it.
+    """
     values = attribute.reindex(groups.index.get_level_values("id")).to_numpy()
     number_like, told = pd.api.types.is_numeric_dtype(attribute), []
     for number in numbers:
@@ -195,9 +198,10 @@ def _most_typical(groups: pd.Series, attribute: pd.Series, numbers: list[int]) -
         if not len(mine):
             told.append("")
         elif number_like:
-            told.append(f"median {mine.median():g} (elsewhere {rest.median():g})")
+            told.append(f"median {mine.median():g}" + (f" (elsewhere {rest.median():g})" if len(rest) else ""))
         else:
             shares, others = (part.astype("str").value_counts(normalize=True) for part in (mine, rest))
             best = (shares - others.reindex(shares.index).fillna(0)).idxmax()
-            told.append(f"{best} ({shares[best]:.0%}, elsewhere {others.get(best, 0):.0%})".replace("%", " %"))
+            elsewhere = f", elsewhere {others.get(best, 0):.0%}" if len(rest) else ""
+            told.append(f"{best} ({shares[best]:.0%}{elsewhere})".replace("%", " %"))
     return told

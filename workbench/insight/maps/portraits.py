@@ -67,9 +67,18 @@ def describe_items(
     Returns:
         One row per item: all columns of the catalog, ``group`` (its name), ``closeness``, ``interactions``, ``share``
         (of all interactions, 0 to 1) and ``nearest`` (titles of the five nearest items).
+
+    Raises:
+        ValueError: If an item of the groups is not in the catalog or has no vector.
     """
     catalog = dataset.catalog.set_index("item_id")
     items = groups.index.get_level_values("id")
+    for known, where in ((items.isin(catalog.index), "in the catalog"), (groups.index.isin(vectors.index), "embedded")):
+        if not known.all():
+            raise ValueError(
+                f"{(~known).sum()} item(s) of the groups are not {where}, the first is {items[known.argmin()]!r}. Give "
+                "groups, vectors and dataset of the same catalog."
+            )
     counts = dataset.interactions["item_id"].value_counts().reindex(items, fill_value=0).to_numpy()
     near = nearest_rows(vectors.loc[groups.index].to_numpy(), min(5, len(items) - 1), metric="cosine")
     titles = catalog.loc[items, "title"].astype(str).to_numpy()
