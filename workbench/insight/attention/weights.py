@@ -168,7 +168,7 @@ def attend(
         title=item_labels(recommender.catalog)[row],
         probability=float(np.exp(scores[row])),
         rank=rank,
-        source=_source(recommender),
+        source=recommender.source,
     )
 
 
@@ -270,11 +270,3 @@ def _place(
     row = int(np.where(unseen, scores, -np.inf).argmax()) if item is None else item_row(recommender, item)
     better = (scores > scores[row]) | ((scores == scores[row]) & (np.arange(len(items)) < row))
     return row, 1 + int((better & unseen).sum())
-
-
-def _source(recommender: GPT2Recommender) -> str:
-    """What the model learned from, its start, seed and device, as captions say it."""
-    record = recommender.record
-    trained = f"trained on {record['dataset']}" if record else "not trained"
-    seed = f", seed {record['config']['seed']}" if "config" in record else ""
-    return f"{trained}, start {recommender.start}{seed}, {recommender.device.type}"
