@@ -108,6 +108,18 @@ def test_items_and_users_may_share_an_attribute_and_long_texts_are_left_out() ->
     assert "description" not in points and points["title"].tolist()[-1] == "user u3"
 
 
+def test_no_attribute_takes_the_place_of_a_column_of_the_map() -> None:
+    embedding_map = make_map()
+    own = {"kind": "film", "id": 7, "x": 0.5, "y": 0.5, "group": "mine"}
+    groups = pd.DataFrame({"group": "found"}, index=embedding_map.table.index)
+    users = pd.DataFrame({"user_id": ["u0"], **own, "title": "Doctor"})
+    points = describe_points(embedding_map, catalog=make_catalog().assign(**own), users=users, groups=groups)
+    pd.testing.assert_frame_equal(points.set_index(["kind", "id"])[["x", "y"]], embedding_map.table)
+    assert set(points["group"]) == {"found"} and points["title"].tolist()[-4] == "user u0"
+    points = describe_points(embedding_map, catalog=make_catalog().assign(**own))
+    assert points["group"].tolist()[:6] == ["mine"] * 6  # without groups that were found, an attribute like others
+
+
 def test_an_item_that_the_catalog_lacks_is_called_by_its_id() -> None:
     points = describe_points(make_map(), catalog=make_catalog(2))
     assert points["title"].tolist()[1:3] == [f"Film {NASTY} (1972)", "i2"]
