@@ -1,5 +1,6 @@
 """The still picture of a map: marks, colours, names and words, all from the data."""
 
+import os
 from html import escape
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from workbench import plots
 from workbench.insight.maps.fitting import EmbeddingMap
-from workbench.plots.maps import SIZE, draw_sample, place_names
+from workbench.plots.maps import LEGEND, SIZE, draw_sample, place_names
 from workbench.plots.points import colour_points, describe_points
+from workbench.plots.saving import find_browser
 
 NASTY = "</script><script>alert(1)</script>"
 
@@ -181,7 +184,26 @@ def test_of_many_points_a_share_of_each_kind_and_colour_is_drawn_and_said() -> N
 def test_the_rarest_colour_is_never_sampled_away() -> None:
     points = pd.DataFrame({"kind": "item", "genres": ["Drama"] * 9_999 + ["War"]})
     rows = draw_sample(points, colour_points(points, "genres"), np.arange(10_000), most=10)
-    assert 9_999 in rows and len(rows) == 11
+    assert 9_999 in rows and len(rows) == 10
+
+
+def test_never_more_points_are_drawn_than_asked_for() -> None:
+    points = pd.DataFrame({"kind": "item", "genres": [f"g{row % 8}" for row in range(8 * 50)]})
+    colouring = colour_points(points, "genres")
+    for most in (1, 4, 12, 100, 399):  # of 8 colours with 50 points each, 12 / 8 = 1.5 would be rounded up to 2
+        rows = draw_sample(points, colouring, np.arange(400), most=most)
+        assert len(set(rows)) == len(rows) <= most
+    assert set(colouring.codes[draw_sample(points, colouring, np.arange(400), most=12)]) == set(range(8))
+
+
+def test_a_picture_of_many_points_has_their_colours(tmp_path: Path) -> None:
+    if find_browser() is None and os.environ.get("CI") != "true":  # in CI the save below fails, and with it the test
+        pytest.skip("a picture needs Chromium")
+    figure = plots.map_chart(make_map(4_000, 2_000), catalog=make_catalog(4_000), colour="genres")
+    with Image.open(plots.save(figure, tmp_path / "map.png")) as picture:
+        pixels = np.asarray(picture.convert("RGBA")).astype(int)[:, : 2 * (SIZE[0] - LEGEND)]  # without the legend
+    saturation = pixels[..., :3].max(axis=-1) - pixels[..., :3].min(axis=-1)
+    assert ((saturation > 60) & (pixels[..., 3] > 60)).sum() > 6_000  # text is grey; a point has many pixels
 
 
 def test_from_five_thousand_points_on_the_graphics_card_draws() -> None:
