@@ -92,6 +92,12 @@ def test_numbers_get_ranges_of_equal_width_and_years_decades() -> None:
     assert ages.names[:2] == ["15 to 19", "20 to 24"]
 
 
+def test_few_whole_numbers_of_which_some_are_missing_are_values_and_no_ranges() -> None:
+    points = pd.DataFrame({"kind": "item", "stars": pd.array([5, 3, 5, None], "Int64")})
+    found = colour_points(points, "stars")
+    assert found.names == ["5", "3", "no stars"] and found.codes.tolist() == [0, 1, 0, 2]
+
+
 def test_an_unknown_attribute_is_refused_with_those_there_are() -> None:
     with pytest.raises(KeyError, match=r"no attribute 'mood'.*\['genres'\]"):
         plots.map_chart(make_map(), catalog=make_catalog(), colour="mood")
@@ -214,6 +220,10 @@ def test_from_five_thousand_points_on_the_graphics_card_draws() -> None:
 def test_points_can_be_left_out_even_all_of_them() -> None:
     shown = [False] * 6 + [True] * 4
     assert {t.marker.symbol for t in points_of(plots.map_chart(make_map(), shown=shown))} == {"diamond"}
+    line = [("item", "i0"), ("user", "u0"), ("user", "u1")]
+    figure = plots.map_chart(make_map(), shown=shown, line=line)
+    drawn = next(trace for trace in figure.data if trace.mode == "lines")
+    assert list(drawn.x) == pytest.approx(make_map().table.loc[line[1:], "x"].tolist())
     nothing = plots.map_chart(make_map(), shown=[False] * 10)
     assert points_of(nothing) == [] and nothing.layout.meta["caption"].startswith("0 of 10 points")
 

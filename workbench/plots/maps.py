@@ -70,7 +70,8 @@ def map_chart(
     lit = np.append(lit, _places(index, [chosen])) if chosen else lit
     figure = go.Figure(_traces(points, colouring, drawn, faint=bool(len(lit))))
     if len(line):
-        _add_line(figure, points.iloc[_places(index, line)])
+        path = _places(index, line)
+        _add_line(figure, points.iloc[path[kept[path]]])  # not through points that are left out
     if len(lit):
         _add_highlight(figure, points.iloc[lit], [colouring.colours[code] for code in colouring.codes[lit]], chosen)
     figure.add_traces(_legend(colouring, points["kind"].unique()))

@@ -108,7 +108,7 @@ def colour_points(points: pd.DataFrame, by: str | None) -> Colouring:
         values, names = _ranges(values.astype("Float64"), decades=by == "year")
         colours = cividis(len(names))
     else:
-        values = values.where(values.isna(), values.astype(str).str.split("|").str[0]).replace("", None)
+        values = values.astype(object).where(values.isna(), values.astype(str).str.split("|").str[0]).replace("", None)
         counts = values.value_counts()
         names = sorted(counts.index, key=lambda name: (-counts[name], name))
         names, others = names[: len(COLOURS)], names[len(COLOURS) :]
