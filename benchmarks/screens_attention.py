@@ -19,6 +19,7 @@ PAGE = """() => {
     cells: Array.from(plot.data[0]?.z ?? [], (row) => Array.from(row, round)),
     title: plot.querySelector(".gtitle")?.textContent ?? "",
     frames: plot.querySelectorAll(".shapelayer path").length,
+    alt: view.querySelector("p.wb-unseen").textContent,
     words: [...plot.querySelectorAll(".annotation-text")].map((text) => text.textContent).join(" "),
   };
 }"""
@@ -32,7 +33,7 @@ class Seen:
         selected: The row of ``.selected``.
         table: Rows as texts.
         cells: Rows of the heat map as texts.
-        picture: The view as a PNG.
+        picture: The heat map as a PNG, title and caption included.
     """
 
     selected: dict[str, Any]
@@ -48,7 +49,7 @@ def drive_attention(stage: Stage) -> dict[str, float]:
     page.wait_for_selector(CELLS)
     first = see(stage, "attention-first")
     drawn = stage.look(PICTURE)
-    assert drawn["colours"] > 20, "the heat map is blank"
+    assert drawn["coloured"] > 5_000, "the heat map is blank"
     assert first.selected["rank"] == 1 and first.selected["layer"] is None, f"it begins with {first.selected}"
 
     weights, head = page.get_by_label("Weights", exact=True), page.get_by_label("Head", exact=True)
@@ -116,7 +117,7 @@ def see(stage: Stage, name: str) -> Seen:
         stage.expect("what Python holds", lambda: not not_shown(stage, held))
     except AssertionError as error:
         raise AssertionError(f"{name}: {error}: {not_shown(stage, held)}") from None
-    return Seen(held["selected"], stage.page.evaluate(PAGE)["table"], held["cells"], stage.picture(name))
+    return Seen(held["selected"], stage.page.evaluate(PAGE)["table"], held["cells"], stage.picture(name, of=PICTURE))
 
 
 def not_shown(stage: Stage, held: dict) -> dict[str, Any]:
@@ -140,6 +141,7 @@ def expected_page(held: dict) -> dict[str, Any]:
         "cells": held["cells"],
         "frames": int(selected["unit"] >= held["places"] - held["last"]),
         "title": "rollout through" if selected["rollout"] else title,
+        "alt": held["alt"],
         "words": f"Recommending {selected['title']}: rank {selected['rank']:,}",
     }
 
