@@ -3,9 +3,10 @@
     python benchmarks/ui.py
 
 A click counts from the release of the button until both the table and the map show the answer and that frame is done:
-the kernel ranks, looks for neighbours and sends them on the way. A new target or another head counts from the change of
-its control until the last change of table and picture. Clicks are measured in a Chromium without a GPU,
-drawing in one that emulates a GPU in software, which is slower. Results go to ``benchmarks/results/ui.json``.
+the kernel ranks, looks for neighbours and sends them on the way. The first paint counts from running the cell that
+makes and shows a view, whose map and data are there, until its first frame is done. A new target or another head counts
+from the change of its control until the last change of table and picture. Clicks are measured in a Chromium without a
+GPU, drawing in one that emulates a GPU in software, which is slower. Results go to ``benchmarks/results/ui.json``.
 """
 
 import sys
