@@ -33,7 +33,7 @@ class PointMap(anywidget.AnyWidget):
         line: Points joined by a faint line, in this order.
         chosen: The point that was clicked, or -1.
         cleared: How often the empty plane was clicked, or Escape pressed.
-        lasso: The corners of the last loop drawn around points, in the map's own coordinates.
+        lasso: The corners of a loop drawn around points, in the map's own coordinates; Python empties it once heard.
         alt: What the picture shows, in words.
         height: Pixels.
     """
