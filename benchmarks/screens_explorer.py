@@ -18,7 +18,7 @@ def drive_explorer(stage: Stage) -> dict[str, float]:
     clicked = click_user(stage, before)
     state = stage.after(lambda: draw_loop(stage), lambda state: len(state["selected"]) > 3)
     assert state["chosen"] is None, "the lasso left a point chosen"
-    stage.expect("what is selected", lambda: f"{len(state['selected'])} selected" in caption(stage))
+    stage.expect("what is selected", lambda: f"{len(state['selected']):,} selected" in caption(stage))
     assert stage.picture("explorer-lasso", of=CANVAS) != clicked, "the lasso changed nothing on the screen"
 
     box = stage.page.locator(CANVAS).bounding_box()
