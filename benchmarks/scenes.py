@@ -21,6 +21,8 @@ from workbench.models import GPT2Recommender, embed_items, embed_profiles, embed
 from workbench.training import saved_run
 from workbench.widgets import AttentionViewer, EmbeddingExplorer
 
+HOSTILE = "<img src=x onerror=alert(1)>"
+
 
 def films_explorer(*, trained: bool = True) -> EmbeddingExplorer:
     """The bundled films, simulated viewers and true taste groups, as in notebook 04; untrained, as a draft."""
@@ -54,8 +56,26 @@ def films(*, trained: bool) -> tuple[Split, GPT2Recommender]:
     return split, saved_run(split) if trained else start_recommender(split.dataset.catalog, **untrained)
 
 
-def made_up_explorer(n: int, *, ranked: bool = True) -> EmbeddingExplorer:
-    """Half as many items as points, half users with 20 items each, and an untrained recommender of 64 numbers."""
+def made_up_explorer(n: int) -> EmbeddingExplorer:
+    """An explorer over made-up data with an untrained recommender of 64 numbers."""
+    dataset, histories = made_up_data(n)
+    return draft(dataset, start_recommender(dataset.catalog, layers=2, width=64, heads=2), histories)
+
+
+def made_up_map(n: int) -> dict:
+    """What an explorer without a recommender is made of: a map of vectors around twelve centres, data, histories."""
+    dataset, histories = made_up_data(n)
+    kinds = [("item", name) for name in dataset.catalog["item_id"]] + [("user", name) for name in histories]
+    index = pd.MultiIndex.from_tuples(kinds, names=["kind", "id"])
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(12, 32))
+    vectors = centres[rng.integers(0, 12, n)] + 0.6 * rng.normal(size=(n, 32))
+    vectors = pd.DataFrame(vectors.astype(np.float32), index=index)
+    return {"embedding_map": plane(vectors), "dataset": dataset, "histories": histories}
+
+
+def made_up_data(n: int) -> tuple[Dataset, dict[str, list[str]]]:
+    """Half as many items as points, half users with 20 items each; their histories beside them."""
     rng, n_items = np.random.default_rng(0), n // 2
     ids, genres = [f"f{row:06d}" for row in range(n_items)], ["Drama", "Comedy", "Crime|War", "Horror", "Sci-Fi"]
     catalog = {"item_id": ids, "title": [f"Film number {row}" for row in range(n_items)]}
@@ -64,14 +84,15 @@ def made_up_explorer(n: int, *, ranked: bool = True) -> EmbeddingExplorer:
     histories = {f"u{row:06d}": [ids[item] for item in items] for row, items in enumerate(met)}
     events = [(user, item, step) for user, items in histories.items() for step, item in enumerate(items)]
     table = pd.DataFrame(events, columns=["user_id", "item_id", "position"])
-    dataset = Dataset("made up", pd.DataFrame(catalog), table)
-    if ranked:
-        return draft(dataset, start_recommender(dataset.catalog, layers=2, width=64, heads=2), histories)
-    kinds = [("item", name) for name in ids] + [("user", name) for name in histories]
-    index = pd.MultiIndex.from_tuples(kinds, names=["kind", "id"])
-    centres = rng.normal(size=(12, 32))
-    vectors = centres[rng.integers(0, 12, n)] + 0.6 * rng.normal(size=(n, 32))
-    return EmbeddingExplorer(plane(pd.DataFrame(vectors.astype(np.float32), index=index)), dataset, histories=histories)
+    return Dataset("made up", pd.DataFrame(catalog), table), histories
+
+
+def hostile_explorer() -> EmbeddingExplorer:
+    """Forty items whose titles, genres and group are HTML that would open a dialog."""
+    given = made_up_map(80)
+    catalog = given["dataset"].catalog.assign(title=HOSTILE, genres=HOSTILE)
+    groups = pd.DataFrame({"group": HOSTILE}, index=given["embedding_map"].table.index)
+    return EmbeddingExplorer(**given | {"dataset": replace(given["dataset"], catalog=catalog)}, groups=groups)
 
 
 def draft(dataset: Dataset, recommender: GPT2Recommender, histories: dict[str, list[str]]) -> EmbeddingExplorer:
@@ -131,4 +152,5 @@ def held_by_attention(view: AttentionViewer) -> dict:
         "last": view.controls.last.value,
         "places": len(view.attention.units),
         "cells": cells,
+        "alt": view.heat.layout.meta["alt"],
     }

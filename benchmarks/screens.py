@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import REPOSITORY, Lab, chromium, jupyter_lab
+from playwright.sync_api import Error as BrowserError
 from records import say
 from screens_attention import drive_attention
 from screens_explorer import drive_explorer
@@ -61,7 +62,7 @@ def main(words: Sequence[str]) -> int:
                     seen[theme] = play(lab, browser, name, theme=theme, pictures=SCREENS)
                     say(f"{name}, {theme}: as it should be")
                 assert seen["light"]["lightness"] > seen["dark"]["lightness"] + 0.3, "dark looks like light"
-            except (AssertionError, RuntimeError, TimeoutError) as error:
+            except (AssertionError, RuntimeError, TimeoutError, BrowserError) as error:
                 failed += 1
                 say(f"{name}: {type(error).__name__}: {error}")
     say(f"pictures in {SCREENS.relative_to(REPOSITORY)}")

@@ -15,10 +15,12 @@ PAGE = """() => {
   const lines = [...view.querySelectorAll("[aria-label='History, weighted'] tbody tr")];
   const round = (cell) => (cell === null || isNaN(cell) ? null : cell.toFixed(4));
   return {
+    image: plot.querySelector(".heatmaplayer image")?.href.baseVal ?? "",
     table: lines.map((line) => [...line.children].map((cell) => cell.innerText.trim())),
     cells: Array.from(plot.data[0]?.z ?? [], (row) => Array.from(row, round)),
     title: plot.querySelector(".gtitle")?.textContent ?? "",
     frames: plot.querySelectorAll(".shapelayer path").length,
+    alt: view.querySelector("p.wb-unseen").textContent,
     words: [...plot.querySelectorAll(".annotation-text")].map((text) => text.textContent).join(" "),
   };
 }"""
@@ -32,13 +34,15 @@ class Seen:
         selected: The row of ``.selected``.
         table: Rows as texts.
         cells: Rows of the heat map as texts.
-        picture: The view as a PNG.
+        picture: The heat map as a PNG, title and caption included.
+        image: The address of what plotly drew for the cells alone.
     """
 
     selected: dict[str, Any]
     table: list[list[str]]
     cells: list[list[str | None]]
     picture: bytes
+    image: str
 
 
 def drive_attention(stage: Stage) -> dict[str, float]:
@@ -48,7 +52,7 @@ def drive_attention(stage: Stage) -> dict[str, float]:
     page.wait_for_selector(CELLS)
     first = see(stage, "attention-first")
     drawn = stage.look(PICTURE)
-    assert drawn["colours"] > 20, "the heat map is blank"
+    assert stage.look(CELLS)["coloured"] > 5_000, "the heat map is blank"
     assert first.selected["rank"] == 1 and first.selected["layer"] is None, f"it begins with {first.selected}"
 
     weights, head = page.get_by_label("Weights", exact=True), page.get_by_label("Head", exact=True)
@@ -96,6 +100,7 @@ def turn(stage: Stage, act: Callable[[], Any], name: str, before: Seen) -> Seen:
     after = see(stage, name)
     assert after.table != before.table, f"{name}: the table is the same as before"
     assert after.picture != before.picture, f"{name}: the picture is the same as before"
+    assert after.cells == before.cells or after.image != before.image, f"{name}: the cells are drawn as before"
     return after
 
 
@@ -116,7 +121,8 @@ def see(stage: Stage, name: str) -> Seen:
         stage.expect("what Python holds", lambda: not not_shown(stage, held))
     except AssertionError as error:
         raise AssertionError(f"{name}: {error}: {not_shown(stage, held)}") from None
-    return Seen(held["selected"], stage.page.evaluate(PAGE)["table"], held["cells"], stage.picture(name))
+    picture, page = stage.picture(name, of=PICTURE), stage.page.evaluate(PAGE)
+    return Seen(held["selected"], page["table"], held["cells"], picture, page["image"])
 
 
 def not_shown(stage: Stage, held: dict) -> dict[str, Any]:
@@ -140,6 +146,7 @@ def expected_page(held: dict) -> dict[str, Any]:
         "cells": held["cells"],
         "frames": int(selected["unit"] >= held["places"] - held["last"]),
         "title": "rollout through" if selected["rollout"] else title,
+        "alt": held["alt"],
         "words": f"Recommending {selected['title']}: rank {selected['rank']:,}",
     }
 

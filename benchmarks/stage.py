@@ -18,12 +18,13 @@ LOOK = """async (png) => {
   const context = canvas.getContext("2d"), seen = new Set();
   context.drawImage(image, 0, 0);
   const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-  let sum = 0;
+  let sum = 0, coloured = 0;
   for (let at = 0; at < data.length; at += 4) {
     sum += data[at] + data[at + 1] + data[at + 2];
+    coloured += Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > 60;
     seen.add((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]);
   }
-  return { lightness: sum / (data.length * 0.75) / 255, colours: seen.size };
+  return { lightness: sum / (data.length * 0.75) / 255, colours: seen.size, coloured };
 }"""
 
 
@@ -73,14 +74,18 @@ class Stage:
         except TimeoutError:
             raise AssertionError(f"the page never shows {what}") from None
 
-    def picture(self, name: str) -> bytes:
-        """The view as it is now; kept as a PNG."""
+    def picture(self, name: str, *, of: str) -> bytes:
+        """A part of the view as it is now, without the status line and its milliseconds; the whole is kept as a PNG."""
         self.page.wait_for_timeout(300)  # a frame or two
-        path = self.pictures / f"{name}-{self.theme}.png" if self.pictures else None
-        return self.page.locator(VIEW).screenshot(path=path)
+        if self.pictures:
+            self.page.locator(VIEW).screenshot(path=self.pictures / f"{name}-{self.theme}.png")
+        return self.page.locator(of).first.screenshot()
 
     def look(self, selector: str) -> dict[str, float]:
-        """``lightness``, 0 (black) to 1 (white), and number of ``colours`` of a part of the view."""
+        """``lightness``, 0 (black) to 1 (white), number of ``colours``, and ``coloured`` pixels of a part of the view.
+
+        A coloured pixel is one that no text, no line and no background has: those are grey.
+        """
         picture = self.page.locator(selector).first.screenshot()
         return self.page.evaluate(LOOK, base64.b64encode(picture).decode())
 
@@ -94,7 +99,7 @@ class Stage:
 
 
 def serious_findings(page: Any) -> list[str]:
-    """What axe calls serious or critical inside our view."""
+    """What axe calls serious or critical inside our view, as it is now."""
     from axe_playwright_python.sync_playwright import Axe
 
     findings = Axe().run(page, context=VIEW).response["violations"]

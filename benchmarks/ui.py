@@ -3,9 +3,10 @@
     python benchmarks/ui.py
 
 A click counts from the release of the button until both the table and the map show the answer and that frame is done:
-the kernel ranks, looks for neighbours and sends them on the way. A new target or another head counts from the change of
-its control until the last change of table and picture. Clicks are measured in a Chromium without a GPU,
-drawing in one that emulates a GPU in software, which is slower. Results go to ``benchmarks/results/ui.json``.
+the kernel ranks, looks for neighbours and sends them on the way. The first paint counts from running the cell that
+makes and shows a view, whose map and data are there, until its first frame is done. A new target or another head counts
+from the change of its control until the last change of table and picture. Clicks are measured in a Chromium without a
+GPU, drawing in one that emulates a GPU in software, which is slower. Results go to ``benchmarks/results/ui.json``.
 """
 
 import sys
@@ -24,6 +25,13 @@ from stage import Stage
 
 CLICKS, FRAMES, TARGETS = 40, 100, 24
 LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0, "new_target_p95_ms": 1000.0}
+LIMITED = {  # which figures of a row have a limit
+    "films": ["click_p95_ms"],
+    "20,000 points": ["click_p95_ms"],
+    "attention, 30 items": ["new_target_p95_ms"],
+    "attention, 119 items": ["new_target_p95_ms"],
+    "100,000 points": ["first_paint_ms", "pan_p95_ms"],
+}
 WORDS = ["", "the", "star", "人"]  # searched for one after another: the first of the ranking, then titles
 WATCH = """() => {
   const canvas = document.querySelector(".workbench-map canvas"), rows = document.querySelector(".workbench-rows");
@@ -44,15 +52,17 @@ WATCH_ATTENTION = """() => {
   new MutationObserver(() => done("table")).observe(table, { childList: true, subtree: true });
 }"""
 PAN = """async (frames) => {
-  const canvas = document.querySelector(".workbench-map canvas"), box = canvas.getBoundingClientRect(), times = [];
+  const canvas = document.querySelector(".workbench-map canvas"), box = canvas.getBoundingClientRect();
+  const times = [], seen = new Set();
   for (let frame = 0; frame < frames; frame++) {
     const begun = performance.now(), angle = frame / 8;
     const place = { clientX: box.x + 300 + 120 * Math.sin(angle), clientY: box.y + 240 + 80 * Math.cos(angle) };
     canvas.dispatchEvent(new PointerEvent("pointermove", { ...place, bubbles: true, buttons: 1, pointerId: 1 }));
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     times.push(performance.now() - begun);
+    seen.add(`${canvas.dataset.x} ${canvas.dataset.y}`);
   }
-  return times;
+  return { times, places: seen.size };
 }"""
 SHOW = """async (cell) => {
   const app = window.jupyterapp, panel = app.shell.currentWidget;
@@ -125,21 +135,29 @@ def time_change(stage: Stage, act: Callable[[], Any]) -> float:
     return stage.page.evaluate("Math.max(window.seen.picture, window.seen.table) - window.seen.began")
 
 
-def time_drawing(lab: Lab, browser: Any, scene: str, *, frames: int = FRAMES) -> Row:
-    """Milliseconds from running the cell that shows a map to its first picture, and per frame while it is moved."""
-    with lab.open(browser, ["import scenes", f"explorer = {scene}", "explorer"]) as shown:
+def time_drawing(lab: Lab, browser: Any, given: str, *, frames: int = FRAMES) -> Row:
+    """Milliseconds from running the cell that makes and shows a view to its first picture, and per frame of moving it.
+
+    Args:
+        lab: Where.
+        browser: Who draws.
+        given: Code of what the view is made of, as a dict; it is there before the cell runs.
+        frames: How many frames of moving.
+    """
+    with lab.open(browser, ["import scenes", f"given = {given}", "scenes.EmbeddingExplorer(**given)"]) as shown:
         run_up_to(shown, 2)
         first = shown.page.evaluate(SHOW, 2)
         canvas = shown.page.locator(CANVAS)
         box = canvas.bounding_box()
         shown.page.mouse.move(box["x"] + 300, box["y"] + 320)
         shown.page.mouse.down()
-        times = shown.page.evaluate(PAN, frames)
+        moved = shown.page.evaluate(PAN, frames)
         shown.page.mouse.up()
+        assert moved["places"] > 0.9 * frames, f"the map was drawn in {moved['places']} places in {frames} frames"
         return {
             "points": int(canvas.get_attribute("data-points")),
             "first_paint_ms": round(first, 1),
-            **quantiles("pan", times),
+            **quantiles("pan", moved["times"]),
         }
 
 
@@ -167,7 +185,7 @@ def quantiles(name: str, times: Sequence[float]) -> Row:
 def measure(*, results: Path = RESULTS) -> Row:
     """Everything, written after every row."""
     films, many = "scenes.films_explorer()", "scenes.made_up_explorer(20_000)"
-    most = "scenes.made_up_explorer(100_000, ranked=False)"
+    most = "scenes.made_up_map(100_000)"
     rows = {  # 119 items is the longest history of films
         "films": (NO_GPU, lambda *place: time_clicks(*place, films)),
         "20,000 points": (NO_GPU, lambda *place: time_clicks(*place, many)),
@@ -186,16 +204,20 @@ def measure(*, results: Path = RESULTS) -> Row:
     return page
 
 
+def over_limit(page: Row) -> list[str]:
+    """The figures that are over their limit or missing.
+
+    Example:
+        >>> over_limit({"films": {"click_p95_ms": 151.0}})[:2]
+        ['films: click_p95_ms is 151.0', '20,000 points: click_p95_ms is None']
+    """
+    figures = [(row, name, page.get(row, {}).get(name)) for row, names in LIMITED.items() for name in names]
+    return [f"{row}: {name} is {value}" for row, name, value in figures if value is None or not value <= LIMITS[name]]
+
+
 def main() -> int:
     """Measure; 1 if a limit is not kept."""
-    page = measure()
-    rows = [row for row in page.values() if isinstance(row, dict)]
-    over = [
-        f"{name} {row[name]}"
-        for row in rows
-        for name in LIMITS
-        if row is not LIMITS and row.get(name, 0) > LIMITS[name]
-    ]
+    over = over_limit(measure())
     say(f"over the limit: {', '.join(over)}" if over else "every limit is kept")
     return int(bool(over))
 

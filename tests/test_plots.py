@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,6 +14,7 @@ import pytest
 
 from workbench import plots
 from workbench.catalogs import Dataset
+from workbench.pages import render_page
 from workbench.plots.saving import find_browser
 from workbench.plots.theme import COLOURS, TEXT, PageRenderer, use_renderer
 
@@ -283,6 +285,13 @@ def test_a_saved_picture_has_twice_the_figures_size(tmp_path: Path) -> None:
     assert len(data) > 20_000  # a blank page of this size has about 5,000 bytes
 
 
+@pytest.mark.parametrize("suffix", [".html", ".png"])
+def test_a_table_without_a_chart_is_refused_with_what_to_do(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no chart for this table.*save it as \.csv or \.parquet"):
+        plots.save(tiny_dataset().catalog, tmp_path / f"catalog{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
 def test_notebooks_get_charts_for_jupyterlab_and_for_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     before = pio.renderers.default
     monkeypatch.delenv("PLOTLY_RENDERER", raising=False)
@@ -298,6 +307,18 @@ def test_notebooks_get_charts_for_jupyterlab_and_for_pages(monkeypatch: pytest.M
     figure = plots.draw(training_log())
     shown = PageRenderer().to_mimebundle(json.loads(figure.to_json()))["text/html"]
     assert "window.Plotly" in shown and figure.layout.meta["alt"] in shown
+
+
+@pytest.mark.parametrize("with_html", [True, False])
+def test_an_exported_page_keeps_the_alternative_text_of_a_chart(with_html: bool) -> None:
+    figure = plots.draw(training_log())
+    spec = json.loads(figure.to_json())
+    data = {"application/vnd.plotly.v1+json": spec | {"config": {}}}
+    data |= PageRenderer().to_mimebundle(spec) if with_html else {}
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data=data)])
+    page = render_page(nbformat.v4.new_notebook(cells=[cell]), name="one chart")
+    assert page.count(f'aria-label="{figure.layout.meta["alt"]}"') == 1
+    assert "plotly.js v" in page and figure.layout.meta["caption"][:30] in page
 
 
 def test_plots_never_import_torch() -> None:

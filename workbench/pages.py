@@ -10,12 +10,13 @@ import re
 from html.parser import HTMLParser
 
 import nbformat
-import plotly.io
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from plotly.offline import get_plotlyjs
+
+from workbench.plots import chart_html
 
 CHART = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -87,9 +88,8 @@ def render_page(notebook: nbformat.NotebookNode, *, name: str, folder: str = "",
     charts = 0
     for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
         if data := output.get("data"):
-            charts += CHART in data or "window.Plotly" in data.get("text/html", "")  # a widget's still picture
             make_static(data, widgets=state)
-            charts += "window.Plotly" in data.get("text/html", "")  # a view's still picture
+            charts += draws_chart(data)
     exporter = OfflineExporter(raw_template=TEMPLATE)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name, "path": folder}})
     head = f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -104,22 +104,22 @@ def render_page(notebook: nbformat.NotebookNode, *, name: str, folder: str = "",
 
 def make_static(data: dict, *, widgets: dict) -> None:
     """Replace what needs a script from elsewhere, in one output's data, by plain HTML."""
-    if chart := data.pop(CHART, None):
-        config = {"responsive": True, "displaylogo": False, "showSendToCloud": False}
-        figure = {part: chart.get(part, []) for part in ("data", "layout", "frames")}
-        data["text/html"] = plotly.io.to_html(
-            figure, config=config, include_plotlyjs=False, include_mathjax=False, full_html=False, validate=False
-        )
+    chart = data.pop(CHART, None)
+    if chart and not draws_chart(data):  # a chart of ours has its HTML already, and with it its alternative text
+        data["text/html"] = chart_html({part: chart[part] for part in ("data", "layout", "frames") if part in chart})
     if view := data.pop(WIDGET, None):
         model = widgets.get(view.get("model_id"), {})
         if model.get("model_name") == "HTMLModel":
             data["text/html"] = model["state"].get("value", "")
         else:
-            data.setdefault(
-                "text/html", "<p><em>A live control: open this notebook with <code>make lab</code>.</em></p>"
-            )
+            data.setdefault("text/html", LIVE)
     if "text/html" not in data and (formula := data.pop("text/latex", None)):
         data["text/html"] = convert(formula.strip().strip("$"), display="block")
+
+
+def draws_chart(data: dict) -> bool:
+    """Whether the HTML of one output draws a chart with the page's plotly.js."""
+    return "window.Plotly" in data.get("text/html", "")
 
 
 def outside_loads(page: str) -> list[str]:

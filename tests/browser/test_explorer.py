@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -9,6 +10,8 @@ import scenes
 import screens
 import ui
 from lab import Lab, LabPage
+from screens_explorer import CANVAS, find_point
+from stage import VIEW, Stage
 
 from workbench.pages import render_page
 
@@ -26,6 +29,35 @@ def test_a_click_is_timed_from_the_button_to_the_last_change_on_the_screen(lab: 
     row = ui.time_clicks(lab, browser, "scenes.films_explorer(trained=False)", clicks=4)
     assert row["points"] == 2570 and row["clicks"] == 4
     assert 5 < row["click_p50_ms"] <= row["click_p95_ms"] < 5000
+
+
+@pytest.mark.timeout(180)
+def test_first_paint_counts_making_the_view_and_moving_it_moves_the_map(lab: Lab, browser) -> None:
+    row = ui.time_drawing(lab, browser, "scenes.made_up_map(3_000)", frames=10)
+    assert row["points"] == 3_000 and row["pans"] == 10
+    assert 50 < row["first_paint_ms"] < 20_000
+
+
+@pytest.mark.timeout(180)
+def test_a_title_with_html_is_text_in_the_table_in_the_tip_and_on_the_map(lab: Lab, browser) -> None:
+    with lab.open(browser, ["import scenes", "explorer = scenes.tell(scenes.hostile_explorer())\nexplorer"]) as shown:
+        page, dialogs = shown.page, []
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        shown.run_all()
+        page.wait_for_selector(f"{CANVAS}[data-points]")
+        stage = Stage(shown, lab.folder / "state.json", "light")
+        left, top = find_point(stage, scenes.HOSTILE)
+        stage.after(lambda: page.mouse.click(left, top), lambda state: state["chosen"])
+        stage.expect("neighbours with the title as text", lambda: scenes.HOSTILE in rows_of(page))
+        page.mouse.move(left + 1, top)
+        stage.expect("the title beside the point", lambda: scenes.HOSTILE in page.locator(".wb-tip").inner_text())
+        assert page.locator(f"{VIEW} img").count() == 0
+        assert dialogs == [] and shown.errors == []
+
+
+def rows_of(page: Any) -> str:
+    """The text of the table beside the map."""
+    return page.locator(".workbench-rows tbody").inner_text()
 
 
 def test_axe_and_the_console_would_be_heard(browser) -> None:

@@ -11,7 +11,7 @@ from workbench.notebooks import run_notebooks
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 WITH_FORMULAS = ("04_embedding_maps", "05_attention")
-CHARTS = ".plotly-graph-div, figure[id^='chart-']"
+CHARTS = "figure[id^='chart-'], .plotly-graph-div:not(figure *)"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,8 @@ def test_a_page_asks_the_network_for_nothing_and_shows_its_charts(pages: Path, n
     )
     assert not asked and not errors
     assert undrawn == 0
+    names = page.locator(CHARTS).evaluate_all("charts => charts.map((chart) => chart.getAttribute('aria-label') ?? '')")
+    assert all(len(alt) > len("A chart.") for alt in names), names  # what a picture without alternative text is called
     assert charts > 0 or name == "00_start_here"
     formulas = page.locator("math")
     assert all(formula.bounding_box()["width"] > 5 for formula in formulas.all())

@@ -1,5 +1,6 @@
 """The still picture of a map: marks, colours, names and words, all from the data."""
 
+import os
 from html import escape
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from workbench import plots
 from workbench.insight.maps.fitting import EmbeddingMap
-from workbench.plots.maps import SIZE, draw_sample, place_names
+from workbench.plots.maps import LEGEND, SIZE, draw_sample, place_names
 from workbench.plots.points import colour_points, describe_points
+from workbench.plots.saving import find_browser
 
 NASTY = "</script><script>alert(1)</script>"
 
@@ -89,6 +92,12 @@ def test_numbers_get_ranges_of_equal_width_and_years_decades() -> None:
     assert ages.names[:2] == ["15 to 19", "20 to 24"]
 
 
+def test_few_whole_numbers_of_which_some_are_missing_are_values_and_no_ranges() -> None:
+    points = pd.DataFrame({"kind": "item", "stars": pd.array([5, 3, 5, None], "Int64")})
+    found = colour_points(points, "stars")
+    assert found.names == ["5", "3", "no stars"] and found.codes.tolist() == [0, 1, 0, 2]
+
+
 def test_an_unknown_attribute_is_refused_with_those_there_are() -> None:
     with pytest.raises(KeyError, match=r"no attribute 'mood'.*\['genres'\]"):
         plots.map_chart(make_map(), catalog=make_catalog(), colour="mood")
@@ -106,6 +115,18 @@ def test_items_and_users_may_share_an_attribute_and_long_texts_are_left_out() ->
     points = describe_points(make_map(), catalog=catalog, users=users)
     assert points["country"].fillna("").tolist() == ["Chile"] * 6 + ["Peru", "", "", ""]
     assert "description" not in points and points["title"].tolist()[-1] == "user u3"
+
+
+def test_no_attribute_takes_the_place_of_a_column_of_the_map() -> None:
+    embedding_map = make_map()
+    own = {"kind": "film", "id": 7, "x": 0.5, "y": 0.5, "group": "mine"}
+    groups = pd.DataFrame({"group": "found"}, index=embedding_map.table.index)
+    users = pd.DataFrame({"user_id": ["u0"], **own, "title": "Doctor"})
+    points = describe_points(embedding_map, catalog=make_catalog().assign(**own), users=users, groups=groups)
+    pd.testing.assert_frame_equal(points.set_index(["kind", "id"])[["x", "y"]], embedding_map.table)
+    assert set(points["group"]) == {"found"} and points["title"].tolist()[-4] == "user u0"
+    points = describe_points(embedding_map, catalog=make_catalog().assign(**own))
+    assert points["group"].tolist()[:6] == ["mine"] * 6  # without groups that were found, an attribute like others
 
 
 def test_an_item_that_the_catalog_lacks_is_called_by_its_id() -> None:
@@ -169,7 +190,26 @@ def test_of_many_points_a_share_of_each_kind_and_colour_is_drawn_and_said() -> N
 def test_the_rarest_colour_is_never_sampled_away() -> None:
     points = pd.DataFrame({"kind": "item", "genres": ["Drama"] * 9_999 + ["War"]})
     rows = draw_sample(points, colour_points(points, "genres"), np.arange(10_000), most=10)
-    assert 9_999 in rows and len(rows) == 11
+    assert 9_999 in rows and len(rows) == 10
+
+
+def test_never_more_points_are_drawn_than_asked_for() -> None:
+    points = pd.DataFrame({"kind": "item", "genres": [f"g{row % 8}" for row in range(8 * 50)]})
+    colouring = colour_points(points, "genres")
+    for most in (1, 4, 12, 100, 399):  # of 8 colours with 50 points each, 12 / 8 = 1.5 would be rounded up to 2
+        rows = draw_sample(points, colouring, np.arange(400), most=most)
+        assert len(set(rows)) == len(rows) <= most
+    assert set(colouring.codes[draw_sample(points, colouring, np.arange(400), most=12)]) == set(range(8))
+
+
+def test_a_picture_of_many_points_has_their_colours(tmp_path: Path) -> None:
+    if find_browser() is None and os.environ.get("CI") != "true":  # in CI the save below fails, and with it the test
+        pytest.skip("a picture needs Chromium")
+    figure = plots.map_chart(make_map(4_000, 2_000), catalog=make_catalog(4_000), colour="genres")
+    with Image.open(plots.save(figure, tmp_path / "map.png")) as picture:
+        pixels = np.asarray(picture.convert("RGBA")).astype(int)[:, : 2 * (SIZE[0] - LEGEND)]  # without the legend
+    saturation = pixels[..., :3].max(axis=-1) - pixels[..., :3].min(axis=-1)
+    assert ((saturation > 60) & (pixels[..., 3] > 60)).sum() > 6_000  # text is grey; a point has many pixels
 
 
 def test_from_five_thousand_points_on_the_graphics_card_draws() -> None:
@@ -180,6 +220,10 @@ def test_from_five_thousand_points_on_the_graphics_card_draws() -> None:
 def test_points_can_be_left_out_even_all_of_them() -> None:
     shown = [False] * 6 + [True] * 4
     assert {t.marker.symbol for t in points_of(plots.map_chart(make_map(), shown=shown))} == {"diamond"}
+    line = [("item", "i0"), ("user", "u0"), ("user", "u1")]
+    figure = plots.map_chart(make_map(), shown=shown, line=line)
+    drawn = next(trace for trace in figure.data if trace.mode == "lines")
+    assert list(drawn.x) == pytest.approx(make_map().table.loc[line[1:], "x"].tolist())
     nothing = plots.map_chart(make_map(), shown=[False] * 10)
     assert points_of(nothing) == [] and nothing.layout.meta["caption"].startswith("0 of 10 points")
 

@@ -51,7 +51,7 @@ class TestChoosing:
         assert [row[0] for row in explorer.table.rows] == ["4", "3", "2", "1"]
 
     @pytest.mark.parametrize("point", [("item", "i3"), ("user", "ann")])
-    def test_neighbours_are_the_nearest_by_cosine_in_the_original_vectors(self, explorer, embedding_map, point):
+    def test_neighbours_are_the_nearest_by_cosine_in_the_vectors_of_the_map(self, explorer, embedding_map, point):
         explorer.choose(*point)
         explorer.controls.tab.value = "Neighbours"
         own = embedding_map.vectors.loc[point].to_numpy()
@@ -165,13 +165,37 @@ class TestSearching:
         assert explorer.table.caption == "150 found for “film”, the first 50 shown." and len(explorer.table.rows) == 50
         assert len(explorer.map.lit) == 150
 
+    def test_the_same_loop_drawn_again_selects_again(self, explorer):
+        loop = loop_around(explorer, ("item", "i0"), ("item", "i4"))
+        for forget in (explorer.reset, explorer.select_results, lambda: explorer.choose("user", "bob")):
+            explorer.map.lasso = loop
+            selected = explorer.selected["id"].tolist()
+            assert {"i0", "i4"} <= set(selected)
+            code = explorer.code
+            forget()
+            exec(code.split("\n", 1)[1], {"explorer": explorer})  # in place, without making another view
+            assert explorer.selected["id"].tolist() == selected and explorer.code == code
+
 
 class TestColours:
+    def test_a_colour_is_told_in_words_beside_the_point_and_in_the_table(self, explorer):
+        for by, words in (("group", "left"), ("region", "north"), ("year", "1979"), (None, "items")):
+            explorer.controls.colour.value = by
+            assert f"{by or 'kind'}: {words}" in explorer.map.meanings
+            assert len(explorer.map.meanings) == len(explorer.map.palette)
+        codes = np.frombuffer(explorer.map.codes, np.uint8)
+        assert [explorer.map.meanings[code] for code in codes[[0, -1]]] == ["kind: items", "kind: users"]
+        explorer.controls.search.value = "alien"
+        assert "Kind" not in explorer.table.columns  # a title tells it
+        explorer.controls.colour.value = "year"
+        assert dict(zip(explorer.table.columns, explorer.table.rows[0], strict=True))["Year"] == "1979"
+
     def test_every_attribute_can_be_coloured_by(self, explorer, embedding_map):
         choices = [value for _, value in explorer.controls.colour.options]
         assert choices == [None, "group", "genres", "year", "region"]
         for value in choices:
             explorer.controls.colour.value = value
+            assert "failed" not in explorer.status.value and explorer.controls.colour.value == value
             codes = np.frombuffer(explorer.map.codes, np.uint8)
             assert len(codes) == len(embedding_map.table) and codes.max() < len(explorer.map.palette)
 
@@ -216,7 +240,18 @@ class TestFailing:
     def test_an_error_of_a_button_is_told_escaped(self, explorer):
         explorer.controls.file.value = "<b>.pdf"
         explorer.controls.keep.click()
-        assert "failed: &#x27;&lt;b&gt;.pdf&#x27; ends in" in explorer.status.value
+        assert "failed: ValueError: &#x27;&lt;b&gt;.pdf&#x27; ends in" in explorer.status.value
+
+    def test_a_failed_answer_leaves_the_view_as_it_was(self, explorer, monkeypatch):
+        explorer.choose("user", "ann")
+        before = explorer.map.get_state(), explorer.table.get_state(), explorer.code, explorer.selected
+        monkeypatch.setattr("workbench.widgets.embedding_explorer.look_around", lambda *_, **__: {}["no <list>"])
+        for act in (lambda: explorer.choose("item", "i3"), lambda: setattr(explorer.table, "chosen", 0)):
+            explorer.say("idle")
+            act()
+            assert "failed: KeyError: no &lt;list&gt;<" in explorer.status.value
+            assert (explorer.map.get_state(), explorer.table.get_state(), explorer.code) == before[:3]
+            pd.testing.assert_frame_equal(explorer.selected, before[3])
 
     def test_a_user_without_history_and_an_item_say_so(self, embedding_map, dataset, recommender):
         explorer = EmbeddingExplorer(embedding_map, dataset, recommender=recommender, histories={})

@@ -95,7 +95,8 @@ def save(result: Any, path: str | os.PathLike) -> Path:
         The path.
 
     Raises:
-        ValueError: If the suffix is none of these, or does not fit the result.
+        ValueError: If the suffix is none of these, or does not fit the result, as a page does not fit a plain table.
+        TypeError: If ``draw`` knows no chart for something that is no table.
         RuntimeError: If a ``.png`` cannot be made on this machine.
     """
     path = Path(path)
@@ -113,7 +114,15 @@ def save(result: Any, path: str | os.PathLike) -> Path:
     elif path.suffix in (".html", ".png"):
         if isinstance(result, ListTable):
             raise ValueError(f"a list is text: save it as .html, .csv or .parquet instead of {path.name!r}.")
-        write_figure(result if isinstance(result, go.Figure) else draw(result), path)
+        try:
+            figure = result if isinstance(result, go.Figure) else draw(result)
+        except TypeError as problem:
+            if result is not table:
+                raise
+            raise ValueError(
+                f"there is no chart for this table; save it as .csv or .parquet instead of {path.name!r}."
+            ) from problem
+        write_figure(figure, path)
     else:
         raise ValueError(f"{path.name!r} ends in {path.suffix!r}; choose .html, .png, .csv or .parquet.")
     return path

@@ -70,7 +70,8 @@ def map_chart(
     lit = np.append(lit, _places(index, [chosen])) if chosen else lit
     figure = go.Figure(_traces(points, colouring, drawn, faint=bool(len(lit))))
     if len(line):
-        _add_line(figure, points.iloc[_places(index, line)])
+        path = _places(index, line)
+        _add_line(figure, points.iloc[path[kept[path]]])  # not through points that are left out
     if len(lit):
         _add_highlight(figure, points.iloc[lit], [colouring.colours[code] for code in colouring.codes[lit]], chosen)
     figure.add_traces(_legend(colouring, points["kind"].unique()))
@@ -97,7 +98,9 @@ def map_chart(
 def draw_sample(
     points: pd.DataFrame, colouring: Colouring, rows: np.ndarray, *, most: int, seed: int = 0
 ) -> np.ndarray:
-    """Rows to draw: all, or a seeded share of each kind and colour; at least one of each, in the order of the map.
+    """Rows to draw: all, or a seeded share of each kind and colour, in the order of the map; never more than ``most``.
+
+    Each kind and colour keeps at least one point as long as ``most`` is enough for that; the largest ones give way.
 
     Example:
         >>> points = pd.DataFrame({"kind": ["item"] * 90 + ["user"] * 10})
@@ -109,7 +112,10 @@ def draw_sample(
         return rows
     rng, share = np.random.default_rng(seed), most / len(rows)
     parts = pd.Series(rows).groupby([points["kind"].to_numpy()[rows], colouring.codes[rows]], sort=True)
-    drawn = [rng.choice(part.to_numpy(), max(1, round(share * len(part))), replace=False) for _, part in parts]
+    counts = np.array([max(1, round(share * len(part))) for _, part in parts])
+    while counts.sum() > most:  # by rounding, or because the rarest count as one
+        counts[counts.argmax()] -= 1
+    drawn = [rng.choice(part.to_numpy(), n, replace=False) for (_, part), n in zip(parts, counts, strict=True)]
     return np.sort(np.concatenate(drawn))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the room of maps needs torch, drawing does not
 KINDS = {"item": ("items", BLUE), "user": ("users", RED), "request": ("requests", GREEN)}
 UNNAMED = "other"  # what a table of groups calls those who are in none
 MISSING = "rgba(140, 140, 140, 0.4)"  # lies below everything, and lets it through
+OWN = ("kind", "id", "title", "x", "y")  # columns of every map of points
 LONGEST_ATTRIBUTE = 40  # characters on average; longer texts are descriptions, which no colour can tell apart
 STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500)
 
@@ -53,10 +54,12 @@ def describe_points(
 
     Returns:
         Table ``kind``, ``id``, ``title`` (``Solaris (1972)``), ``x``, ``y``, then the attributes, in the map's order.
-        Long texts such as descriptions are left out.
+        Long texts such as descriptions are left out, and attributes called like a column that is there already:
+        ``kind``, ``id``, ``x``, ``y``, and ``group`` when groups are given.
     """
     points = embedding_map.table[["x", "y"]].reset_index()
     points.insert(2, "title", np.where(points["kind"] == "item", "", points["kind"] + " ") + points["id"])
+    taken = OWN if groups is None else (*OWN, "group")
     for kind, table in (("item", catalog), ("user", users)):
         if table is None:
             continue
@@ -65,7 +68,7 @@ def describe_points(
         own = table.loc[points["id"][rows]].set_axis(rows)
         if kind == "item":
             points.loc[rows, "title"] = item_labels(own)
-        for name in _attributes(own):
+        for name in _attributes(own.drop(columns=list(taken), errors="ignore")):
             # a column that items and users share, such as a country, is one column
             points[name] = own[name].reindex(points.index).combine_first(points.get(name, own[name]))
     if groups is not None:
@@ -76,7 +79,7 @@ def describe_points(
 
 def colour_choices(points: pd.DataFrame) -> list[str]:
     """The columns of ``describe_points`` that points can be coloured by; groups first."""
-    names = [name for name in points.columns[5:] if not name.startswith("title") and points[name].nunique() > 1]
+    names = [name for name in points.columns[len(OWN) :] if not name.startswith("title") and points[name].nunique() > 1]
     return sorted(names, key=lambda name: name != "group")
 
 
@@ -105,7 +108,7 @@ def colour_points(points: pd.DataFrame, by: str | None) -> Colouring:
         values, names = _ranges(values.astype("Float64"), decades=by == "year")
         colours = cividis(len(names))
     else:
-        values = values.where(values.isna(), values.astype(str).str.split("|").str[0]).replace("", None)
+        values = values.astype(object).where(values.isna(), values.astype(str).str.split("|").str[0]).replace("", None)
         counts = values.value_counts()
         names = sorted(counts.index, key=lambda name: (-counts[name], name))
         names, others = names[: len(COLOURS)], names[len(COLOURS) :]
@@ -141,11 +144,10 @@ def name_places(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _attributes(table: pd.DataFrame) -> list[str]:
-    """Columns worth showing: no titles (they are there), no long texts."""
-    short = [name for name in table.columns if name != "title"]
-    texts = table[short].select_dtypes(["object", "str"])
+    """Columns worth showing: no long texts."""
+    texts = table.select_dtypes(["object", "str"])
     long = {name for name in texts if texts[name].dropna().astype(str).str.len().mean() > LONGEST_ATTRIBUTE}
-    return [name for name in short if name not in long]
+    return [name for name in table.columns if name not in long]
 
 
 def _ranges(values: pd.Series, *, decades: bool) -> tuple[pd.Series, Sequence[str]]:

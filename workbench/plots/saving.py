@@ -99,6 +99,8 @@ def photograph(page: Path, picture: Path, *, width: int, height: int) -> None:
             "sudo apt install chromium), or save as .html."
         )
     command = [browser, "--headless", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=2"]
+    # Maps of many points are drawn by WebGL, which newer Chromiums emulate without a GPU only when told to.
+    command += ["--enable-unsafe-swiftshader"]
     command += ["--default-background-color=00000000", "--virtual-time-budget=10000", "--no-first-run"]
     command += [f"--user-data-dir={page.parent / 'profile'}", f"--window-size={width},{height}"]
     # Chromium refuses its sandbox to root, as in a container; the page shows nothing but our own figure.

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from IPython.display import HTML, display
 
 from workbench.catalogs import find_items, item_labels
-from workbench.insight import Attribution, Occlusion, agreement, attend, name_heads, weigh_history
+from workbench.insight import AttentionMap, Attribution, Occlusion, agreement, attend, name_heads, weigh_history
 from workbench.insight.attention.heads import informative_heads
 from workbench.models import GPT2Recommender
 from workbench.plots import HistoryTable, attention_chart, chart_html
@@ -35,6 +35,7 @@ class AttentionViewer(View):
         df: The weighted history: what ``weigh_history`` returns for what is chosen.
         controls: The controls; setting their ``value`` is what the hands do.
         heat: The heat map, live or plain.
+        alt: What the heat map shows, in words that only screen readers meet.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class AttentionViewer(View):
         heads = self._heads() if heads is None else heads
         self.controls = build_controls(self.attention, targets=self._ranked(), heads=heads)
         self.words = ipywidgets.HTML(layout={"flex": "1 1 24em", "min_width": "0"})  # beside the picture, else below
+        self.alt = ipywidgets.HTML(layout={"height": "0", "margin": "0"})  # plotly names no picture for screen readers
         self.copy = CopyButton()
         super().__init__(live=live)
         self.heat = go.FigureWidget(self._chart()) if live else self._chart()
@@ -106,7 +108,7 @@ class AttentionViewer(View):
 
     def _refresh(self) -> None:
         """Bring picture, table and code to what the controls say."""
-        controls, effects = self.controls, self._effects()
+        controls, effects = self.controls, self._effects(self.attention.item_id)
         controls.head.disabled = controls.show.value != "one head"
         measured = effects if isinstance(effects, Attribution) else None
         self.df = weigh_history(self.attention, measured, unit=controls.reading.value, **controls.choice)
@@ -117,34 +119,43 @@ class AttentionViewer(View):
         with self.heat.batch_update():  # one message; the trace stays, and with it whoever hears its clicks
             self.heat.data[0].update(chart.data[0].to_plotly_json(), overwrite=True)
             self.heat.layout.update(layout, overwrite=True)
+        self.alt.value = f"<p class='wb-unseen'>{escape(chart.layout.meta['alt'])}</p>"
 
     def _retarget(self) -> None:
         """Another item is recommended."""
-        item = self.controls.target.value
-        self.attention = attend(self.recommender, self.history, request=self.request, item=item)
+        self.attention = self._attend(self.controls.target.value)
         self._refresh()
 
-    def _search(self) -> None:
-        """Offer the items that were searched for, and take the first."""
+    def _attend(self, item: str) -> AttentionMap:
+        """Attention and effects for an item, before anything that is shown changes: either may fail."""
+        attention = attend(self.recommender, self.history, request=self.request, item=item)
+        self._effects(item)
+        return attention
+
+    def _search(self) -> str | None:
+        """Offer the items that were searched for, and take the first; the text stays where nothing is found."""
         catalog, text = self.recommender.catalog, self.controls.search.value.strip()
         labels = dict(zip(catalog["item_id"], item_labels(catalog), strict=True))
         offered = [(labels[item], item) for item in find_items(catalog, text, n=K)] if text else self._ranked()
         if not offered:
-            raise ValueError(f"no title and no id holds {text!r}. Try a shorter part, in English or Chinese.")
+            return f"no title and no id holds {text!r}. Try a shorter part, in English or Chinese."
+        attention = self._attend(offered[0][1])
         with self.unheard():
             self.controls.target.options = offered
             self.controls.target.value = offered[0][1]
-        self._retarget()
+        self.attention = attention
+        self._refresh()
 
     def _reset(self) -> None:
         """All controls as they were."""
-        controls = self.controls
+        controls, attention, offered = self.controls, self._attend(self._first), self._ranked()
         with self.unheard():
             controls.search.value, controls.show.value, controls.last.value = "", "mean", min(PLACES, controls.last.max)
             controls.head.index = controls.reading.index = 0
-            controls.target.options = self._ranked()
+            controls.target.options = offered
             controls.target.value = self._first
-        self._retarget()
+        self.attention = attention
+        self._refresh()
 
     def _connect(self) -> None:
         """Every control gets its answer, and everything its place."""
@@ -157,7 +168,9 @@ class AttentionViewer(View):
         self.heat.data[0].on_click(self._click)
         self.heat._config = self.heat._config | CONFIG
         picture = ipywidgets.Box([self.heat], layout={"overflow": "auto", "max_width": "100%"})
-        below = ipywidgets.HBox([picture, self.words], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+        below = ipywidgets.HBox(
+            [self.alt, picture, self.words], layout={"flex_flow": "row wrap", "align_items": "flex-start"}
+        )
         self.children = [*controls.rows, self.status, below, self.copy]
 
     def _click(self, trace: go.Heatmap, points: Any, state: Any) -> None:
@@ -186,9 +199,8 @@ class AttentionViewer(View):
         shown = unit in chart.data[0].y  # a frame that is only left out of the layout stays on the page
         return chart.add_shape(type="rect", **ends, line={"color": ORANGE, "width": 2}, visible=shown)
 
-    def _effects(self) -> Attribution | str:
-        """Effects on the recommended item, measured once per item, or the reason why there are none."""
-        item = self.attention.item_id
+    def _effects(self, item: str) -> Attribution | str:
+        """Effects on a recommended item, measured once per item, or the reason why there are none."""
         if item not in self._measured:
             try:
                 self._measured[item] = self._occlusion.attribute(item)

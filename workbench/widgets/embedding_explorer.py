@@ -10,12 +10,13 @@ import plotly.graph_objects as go
 
 from workbench import plots
 from workbench.catalogs import Dataset
+from workbench.catalogs.labels import fold
 from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models.ranking import Histories, as_histories
 from workbench.plots.maps import Point, hover_texts, map_caption
 from workbench.plots.points import KINDS, colour_choices, colour_points, describe_points, name_places
 from workbench.widgets.explorer_controls import ExplorerControls
-from workbench.widgets.point_lists import FIRST, PointList, fold, known_names, list_points, look_around, search_texts
+from workbench.widgets.point_lists import PointList, known_names, list_points, look_around, name_colours, search_texts
 from workbench.widgets.point_map import HIDDEN, PointMap, inside, points_to_bytes
 from workbench.widgets.view import View
 
@@ -172,17 +173,8 @@ class EmbeddingExplorer(View):
             getattr(controls, name).on_click(self.hear(act))
 
     def _on_click(self) -> None:
-        """A point was chosen."""
-        if self.map.chosen < 0:
-            return self._on_empty()
-        if self.map.chosen not in self._selection:
-            self._selection, self._how = np.array([self.map.chosen]), ""
-        known = {"histories": self.histories, "recommender": self.recommender, "vectors": self.embedding_map.vectors}
-        self._around = look_around(self.chosen, self._names, **known)
-        with self.unheard():
-            self.controls.search.value, self.map.lasso = "", []
-            self.controls.open_for(self.chosen[0], recommends=self.recommender is not None)
-        self._refresh()
+        """A point was chosen, or none."""
+        self._open(self.map.chosen) if self.map.chosen >= 0 else self._on_empty()
 
     def _on_empty(self) -> None:
         """The empty plane was."""
@@ -193,9 +185,18 @@ class EmbeddingExplorer(View):
         point = self._listed[self.table.chosen]
         if point not in self._index:
             return f"{point[0]} {point[1]} is not on this map"
+        return self._open(self._index.get_loc(point))
+
+    def _open(self, place: int) -> None:
+        """Show what is around a point; nothing changes when that cannot be said."""
+        known = {"histories": self.histories, "recommender": self.recommender, "vectors": self.embedding_map.vectors}
+        self._around = look_around(self._index[place], self._names, **known)
+        if place not in self._selection:
+            self._selection, self._how = np.array([place]), ""
         with self.unheard():
-            self.map.chosen = self._index.get_loc(point)
-        return self._on_click()
+            self.map.chosen, self.controls.search.value = place, ""
+            self.controls.open_for(self.chosen[0], recommends=self.recommender is not None)
+        self._refresh()
 
     def _on_lasso(self) -> None:
         """A loop was drawn."""
@@ -222,10 +223,10 @@ class EmbeddingExplorer(View):
         return f"saved {self.save(self.controls.file.value)}"
 
     def _select(self, rows: np.ndarray, *, how: str) -> None:
-        """Make points the selection, none of them chosen."""
+        """Make points the selection, none of them chosen; the same loop drawn again is heard again."""
         self._selection, self._how, self._around = rows, how, {}
         with self.unheard():
-            self.map.chosen, self.controls.tab.value = -1, "Selection"
+            self.map.chosen, self.map.lasso, self.controls.tab.value = -1, [], "Selection"
         self._refresh()
 
     def _recolour(self) -> None:
@@ -237,6 +238,7 @@ class EmbeddingExplorer(View):
         with self.map.hold_sync():
             self.map.codes = np.where(shown, colouring.codes, HIDDEN).astype(np.uint8).tobytes()
             self.map.palette = colouring.colours
+            self.map.meanings = [f"{self.controls.colour.value or 'kind'}: {name}" for name in colouring.names]
             self.map.labels = name_places(self.df[shown]).rename(columns={"group": "text"}).to_dict("records")
         self.controls.say_caption(map_caption(self.embedding_map, shown.sum(), len(shown), source=self._source()))
         self._refresh()
@@ -252,22 +254,18 @@ class EmbeddingExplorer(View):
             self.map.ringed = places if around or len(places) == len(self.map.lit) else []
             self.map.line = self._places(around["History"].points[::-1]) if around else []
             self.map.alt = f"{self.controls.caption_text} {listed.caption}"
-            self.table.show(listed.table, caption=listed.caption, bars=listed.bars)
+            table = name_colours(listed, self._colouring, index=self._index, by=self.controls.colour.value)
+            self.table.show(table, caption=listed.caption, bars=listed.bars)
         self.controls.copy.text = self.code
 
     def _list(self) -> PointList:
         """What the table shows: the open list of the chosen point, else what is found, else the selection."""
-        tab, words = self.controls.tab.value, self.controls.search.value.strip()
-        if tab != "Selection":
-            return self._around.get(tab, PointList(FIRST))
-        results = self._results()
-        if words and not (len(results) and np.array_equal(results, self._selection)):
-            return list_points(self.df.iloc[results], self._names, caption=f"{len(results):,} found for “{words}”")
-        return (
-            list_points(self.df.iloc[results], self._names, caption=f"{len(results):,} selected")
-            if len(results)
-            else PointList(FIRST)
-        )
+        results, words = self._results(), self.controls.search.value.strip()
+        found = words and not (len(results) and np.array_equal(results, self._selection))
+        if (tab := self.controls.tab.value) != "Selection" or not (found or len(results)):
+            return self._around.get(tab, PointList())
+        told = f"found for “{words}”" if found else "selected"
+        return list_points(self.df.iloc[results], self._names, caption=f"{len(results):,} {told}")
 
     def _results(self) -> np.ndarray:
         """Places of what is found, or of the selection when nothing is searched."""
@@ -275,9 +273,8 @@ class EmbeddingExplorer(View):
 
     def _found(self) -> np.ndarray:
         """Which points are shown and fit the search."""
-        return (
-            self._shown() & self._texts.str.contains(fold(self.controls.search.value.strip()), regex=False).to_numpy()
-        )
+        words = fold(self.controls.search.value.strip())
+        return self._shown() & self._texts.str.contains(words, regex=False).to_numpy()
 
     def _shown(self) -> np.ndarray:
         """Which points the boxes and the filter leave on the map."""

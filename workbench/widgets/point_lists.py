@@ -10,6 +10,8 @@ import pandas as pd
 from workbench.catalogs.labels import fold, item_labels
 from workbench.insight.maps.neighbours import nearest
 from workbench.plots.maps import Point
+from workbench.plots.points import Colouring
+from workbench.widgets.view import describe_error
 
 LONGEST = 50  # rows of a list that are shown
 K = 10  # recommendations, and neighbours of each kind
@@ -27,7 +29,7 @@ class PointList:
         bars: Columns of ``table`` that hold probabilities.
     """
 
-    caption: str
+    caption: str = FIRST
     points: list[Point] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     bars: tuple[str, ...] = ()
@@ -133,7 +135,7 @@ def list_recommended(point: Point, history: Sequence[str], names: Names, *, reco
     try:
         ranking = recommender.rank({name: history}, k=K, exclude_seen=True, **wish)
     except Exception as error:  # the other lists can be shown all the same
-        return PointList(f"Ranking failed: {error}")
+        return PointList(f"Ranking failed: {describe_error(error)}")
     pairs = [("item", item) for item in ranking["item_id"]]
     table = names.table(pairs)
     scores = ranking["score"].to_numpy(dtype=float)
@@ -145,14 +147,30 @@ def list_recommended(point: Point, history: Sequence[str], names: Names, *, reco
 
 
 def list_neighbours(point: Point, names: Names, *, vectors: pd.DataFrame) -> PointList:
-    """The nearest of each kind, those of the point's own kind first, by cosine in the original vectors."""
+    """The nearest of each kind, those of the point's own kind first, by cosine in the vectors of the map."""
     kinds = sorted(vectors.index.get_level_values("kind").unique(), key=lambda kind: kind != point[0])
     near = pd.concat([nearest(vectors, point, k=K, kind=kind) for kind in kinds], ignore_index=True)
     pairs = _pairs(near)
     table = names.table(pairs)
     table.insert(1, "Cosine", near["cosine"].astype(float).to_numpy())
     name = names.titles.get(point, point[1])
-    return PointList(f"Nearest to {name} in the original vectors, not in the plane.", pairs, table)
+    return PointList(f"Nearest to {name} in the vectors of this map, not in the plane.", pairs, table)
+
+
+def name_colours(listed: PointList, colouring: Colouring, *, index: pd.MultiIndex, by: str | None) -> pd.DataFrame:
+    """The table of a list with what each point is coloured by in words, unless a column says so already.
+
+    Args:
+        listed: The list.
+        colouring: Of all points of the map.
+        index: (kind, id) of all points of the map; who is listed but not on it has an empty cell.
+        by: The attribute; None for the kind, which titles tell.
+    """
+    if by is None or not listed.points or by.capitalize() in listed.table:
+        return listed.table
+    places = index.get_indexer(listed.points)
+    words = np.array(colouring.names, dtype=object)[colouring.codes[places]]
+    return listed.table.assign(**{by.capitalize(): np.where(places < 0, "", words)})
 
 
 def _pairs(table: pd.DataFrame) -> list[Point]:

@@ -25,6 +25,7 @@ class PointMap(anywidget.AnyWidget):
         codes: Place in ``palette`` per point, uint8; 255 hides it.
         shapes: 0 dot, 1 diamond, 2 square per point, uint8.
         palette: CSS colours; later ones lie below.
+        meanings: What each colour says of its points, ``group: war``; the last line of what the pointer is told.
         names: What the pointer is told, plain text in lines; the first line names the chosen point.
         labels: Names of groups with their places, ``{"text", "x", "y"}``, the most important first.
         lit: Points that stand out; all others are faint while there are any.
@@ -32,17 +33,18 @@ class PointMap(anywidget.AnyWidget):
         line: Points joined by a faint line, in this order.
         chosen: The point that was clicked, or -1.
         cleared: How often the empty plane was clicked, or Escape pressed.
-        lasso: The corners of the last loop drawn around points, in the map's own coordinates.
+        lasso: The corners of a loop drawn around points, in the map's own coordinates; Python empties it once heard.
         alt: What the picture shows, in words.
         height: Pixels.
     """
 
-    _esm = FOLDER / "point_map.js"
+    _esm = "".join((FOLDER / name).read_text("utf-8") for name in ("points.js", "point_map.js"))
     _css = FOLDER / "view.css"
     xy = traitlets.Bytes().tag(sync=True)
     codes = traitlets.Bytes().tag(sync=True)
     shapes = traitlets.Bytes().tag(sync=True)
     palette = traitlets.List().tag(sync=True)
+    meanings = traitlets.List().tag(sync=True)
     names = traitlets.List().tag(sync=True)
     labels = traitlets.List().tag(sync=True)
     lit = traitlets.List().tag(sync=True)

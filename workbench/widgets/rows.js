@@ -34,6 +34,10 @@ export default {
     box.className = "workbench-view workbench-rows";
     box.dataset.lmSuppressShortcuts = "true"; // Enter and the arrows mean something else to the notebook around
     box.style.height = `${model.get("height")}px`;
+    box.tabIndex = -1; // takes the focus when the row that had it goes
+    const said = Object.assign(document.createElement("div"), { className: "wb-unseen" });
+    said.setAttribute("role", "status"); // a caption that goes with its table is never read aloud
+    box.append(said);
     el.append(box);
     let rows = [];
 
@@ -51,11 +55,13 @@ export default {
     const show = () => {
       const inside = box.contains(document.activeElement); // who walks through a table stays in it when it changes
       const table = build(model);
-      box.replaceChildren(table);
+      box.querySelector("table")?.remove();
+      box.append(table);
+      if (said.textContent !== model.get("caption")) said.textContent = model.get("caption");
       box.scrollTop = 0;
       rows = [...(table.tBodies[0]?.rows ?? [])];
       mark();
-      if (inside) walk(0);
+      if (inside) rows.length ? walk(0) : box.focus();
     };
     box.addEventListener("click", ({ target }) => choose(rows.indexOf(target.closest("tr"))));
     box.addEventListener("keydown", (event) => {

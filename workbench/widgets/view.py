@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets
 import plotly.graph_objects as go
+from traitlets import Bunch
 
 from workbench.plots import chart_html
 
@@ -16,6 +17,17 @@ TEXT = (
     "color:var(--jp-content-font-color1,CanvasText);font-family:var(--jp-ui-font-family,system-ui,sans-serif);"
     "font-size:var(--jp-ui-font-size1,13px);line-height:1.5"
 )
+
+
+def describe_error(error: Exception) -> str:
+    """The type of an error and its message, if it has one.
+
+    Example:
+        >>> describe_error(KeyError("no such user")), describe_error(AssertionError())
+        ('KeyError: no such user', 'AssertionError')
+    """
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() would quote it
+    return f"{type(error).__name__}: {message}" if str(message) else type(error).__name__
 
 
 class View(ipywidgets.VBox):
@@ -42,11 +54,13 @@ class View(ipywidgets.VBox):
     def hear(self, act: Callable[[], str | None]) -> Callable[[Any], None]:
         """The answer to a control: one at a time, never to what we set ourselves, errors told inside the view.
 
+        A control whose answer failed goes back to where it was, so that it says what is shown.
+
         Args:
             act: What to do; it may return a sentence for the status line.
         """
 
-        def answer(_: Any) -> None:
+        def answer(change: Any) -> None:
             with self._lock:
                 if self._quiet:
                     return
@@ -54,7 +68,10 @@ class View(ipywidgets.VBox):
                 try:
                     said = act()
                 except Exception as error:  # JupyterLab shows the errors of callbacks nowhere
-                    said = f"failed: {error}"
+                    said = f"failed: {describe_error(error)}"
+                    if isinstance(change, Bunch):  # of a trait; a button has nothing to put back
+                        with self.unheard():
+                            change.owner.set_trait(change.name, change.old)
                 self.say(said or f"idle; the last answer took {1000 * (time.perf_counter() - begun):.0f} ms")
 
         return answer
