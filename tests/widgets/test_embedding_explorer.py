@@ -205,7 +205,7 @@ class TestColours:
         assert ((codes == HIDDEN) == (explorer.df["kind"] == "user")).all()
         assert explorer.controls.caption_text.startswith("9 of 14 points; PCA, seed 0; trust 0.91, overlap 0.40;")
         assert "mixing" not in explorer.controls.caption_text and "from the cache" in explorer.controls.caption_text
-        assert "nine films, start random, on cpu" in explorer.controls.caption_text
+        assert "nine films, not trained, start random, cpu" in explorer.controls.caption_text
 
     def test_names_of_groups_stand_in_their_middle(self, explorer, groups):
         labels = {label["text"]: label for label in explorer.map.labels}

@@ -292,6 +292,5 @@ class EmbeddingExplorer(View):
         return rows[rows >= 0].tolist()
 
     def _source(self) -> str:
-        """Dataset and, of a recommender that has them, start and device."""
-        known = {"start": getattr(self.recommender, "start", None), "on": getattr(self.recommender, "device", None)}
-        return ", ".join([self.dataset.name, *(f"{name} {value}" for name, value in known.items() if value)])
+        """The dataset, and what a recommender says of itself."""
+        return ", ".join(filter(None, [self.dataset.name, getattr(self.recommender, "source", "")]))
