@@ -16,7 +16,7 @@ from workbench.models.ranking import Histories, as_histories
 from workbench.plots.maps import Point, hover_texts, map_caption
 from workbench.plots.points import KINDS, colour_choices, colour_points, describe_points, name_places
 from workbench.widgets.explorer_controls import ExplorerControls
-from workbench.widgets.point_lists import PointList, known_names, list_points, look_around, name_colours, search_texts
+from workbench.widgets.point_lists import PointList, known_names, list_points, look_around, search_texts, tell_colours
 from workbench.widgets.point_map import HIDDEN, PointMap, inside, points_to_bytes
 from workbench.widgets.view import View
 
@@ -254,8 +254,9 @@ class EmbeddingExplorer(View):
             self.map.ringed = places if around or len(places) == len(self.map.lit) else []
             self.map.line = self._places(around["History"].points[::-1]) if around else []
             self.map.alt = f"{self.controls.caption_text} {listed.caption}"
-            table = name_colours(listed, self._colouring, index=self._index, by=self.controls.colour.value)
-            self.table.show(table, caption=listed.caption, bars=listed.bars)
+            by = self.controls.colour.value
+            values = None if by is None else self.df[by].set_axis(self._index)
+            self.table.show(tell_colours(listed, values), caption=listed.caption, bars=listed.bars)
         self.controls.copy.text = self.code
 
     def _list(self) -> PointList:

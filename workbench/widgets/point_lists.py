@@ -10,7 +10,6 @@ import pandas as pd
 from workbench.catalogs.labels import fold, item_labels
 from workbench.insight.maps.neighbours import nearest
 from workbench.plots.maps import Point
-from workbench.plots.points import Colouring
 from workbench.widgets.view import describe_error
 
 LONGEST = 50  # rows of a list that are shown
@@ -157,20 +156,17 @@ def list_neighbours(point: Point, names: Names, *, vectors: pd.DataFrame) -> Poi
     return PointList(f"Nearest to {name} in the vectors of this map, not in the plane.", pairs, table)
 
 
-def name_colours(listed: PointList, colouring: Colouring, *, index: pd.MultiIndex, by: str | None) -> pd.DataFrame:
+def tell_colours(listed: PointList, values: pd.Series | None) -> pd.DataFrame:
     """The table of a list with what each point is coloured by in words, unless a column says so already.
 
     Args:
         listed: The list.
-        colouring: Of all points of the map.
-        index: (kind, id) of all points of the map; who is listed but not on it has an empty cell.
-        by: The attribute; None for the kind, which titles tell.
+        values: The attribute of all points of the map, index (kind, id); None when the kind colours, which titles tell.
     """
-    if by is None or not listed.points or by.capitalize() in listed.table:
+    if values is None or not listed.points or values.name.capitalize() in listed.table:
         return listed.table
-    places = index.get_indexer(listed.points)
-    words = np.array(colouring.names, dtype=object)[colouring.codes[places]]
-    return listed.table.assign(**{by.capitalize(): np.where(places < 0, "", words)})
+    words = values.reindex(listed.points).astype(object)  # who is listed but not on the map has no value
+    return listed.table.assign(**{values.name.capitalize(): words.where(words.notna(), "").astype(str).to_numpy()})
 
 
 def _pairs(table: pd.DataFrame) -> list[Point]:
