@@ -12,6 +12,7 @@ import pytest
 
 from workbench.models import Popularity
 from workbench.widgets import EmbeddingExplorer
+from workbench.widgets.point_lists import PointList, tell_colours
 from workbench.widgets.point_map import HIDDEN, inside
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -401,3 +402,10 @@ def test_inside_agrees_with_winding_through_many_random_points():
         turns += np.arctan2(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0], (a * b).sum(axis=1))
     np.testing.assert_array_equal(inside(points, hexagon.tolist()), np.abs(turns) > np.pi)
     assert not inside(points, [[0, 0], [1, 1]]).any()
+
+
+def test_a_table_tells_a_points_own_value_even_one_too_rare_for_a_colour():
+    index = pd.MultiIndex.from_tuples([("item", "a"), ("item", "b")], names=["kind", "id"])
+    listed = PointList("two", [("item", "b"), ("item", "elsewhere")], pd.DataFrame({"Title": ["B", "Elsewhere"]}))
+    values = pd.Series(["common", "a rare one"], index=index, name="group")
+    assert tell_colours(listed, values)["Group"].tolist() == ["a rare one", ""]
