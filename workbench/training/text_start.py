@@ -15,7 +15,7 @@ from workbench.training.precision import best_device, choose_precision
 from workbench.training.progress import Notice, ProgressDisplay
 from workbench.training.steps import take_steps
 
-READINGS, ROWS = 6, 32  # of every text; sentences in a step
+READINGS, ROWS = 3, 32  # of every text; sentences in a step
 
 
 def read_texts(recommender: GPT2Recommender, *, config: TrainingConfig | None = None) -> GPT2Recommender:
