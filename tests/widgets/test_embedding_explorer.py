@@ -405,7 +405,8 @@ def test_inside_agrees_with_winding_through_many_random_points():
 
 
 def test_a_table_tells_a_points_own_value_even_one_too_rare_for_a_colour():
-    index = pd.MultiIndex.from_tuples([("item", "a"), ("item", "b")], names=["kind", "id"])
-    listed = PointList("two", [("item", "b"), ("item", "elsewhere")], pd.DataFrame({"Title": ["B", "Elsewhere"]}))
-    values = pd.Series(["common", "a rare one"], index=index, name="group")
-    assert tell_colours(listed, values)["Group"].tolist() == ["a rare one", ""]
+    index = pd.MultiIndex.from_product([["item"], list("abc")], names=["kind", "id"])
+    titles = pd.DataFrame({"Title": ["B", "C", "Elsewhere"]})
+    listed = PointList("three", [("item", "b"), ("item", "c"), ("item", "elsewhere")], titles)
+    values = pd.Series(["common", "a rare one", None], index=index, name="group")
+    assert tell_colours(listed, values)["Group"].tolist() == ["a rare one", "no group", ""]

@@ -165,8 +165,10 @@ def tell_colours(listed: PointList, values: pd.Series | None) -> pd.DataFrame:
     """
     if values is None or not listed.points or values.name.capitalize() in listed.table:
         return listed.table
-    words = values.reindex(listed.points).astype(object)  # who is listed but not on the map has no value
-    return listed.table.assign(**{values.name.capitalize(): words.where(words.notna(), "").astype(str).to_numpy()})
+    places = values.index.get_indexer(listed.points)
+    words = values.iloc[places].astype(object).fillna(f"no {values.name}").astype(str)
+    told = np.where(places < 0, "", words)  # who is listed but not on the map has no value
+    return listed.table.assign(**{values.name.capitalize(): told})
 
 
 def _pairs(table: pd.DataFrame) -> list[Point]:
