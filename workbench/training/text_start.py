@@ -1,6 +1,7 @@
 """The start ``"text"``: a small GPT-2 that has read the catalog's texts, and no interaction."""
 
 import tempfile
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from workbench.training.progress import Notice, ProgressDisplay
 from workbench.training.steps import take_steps
 
 READINGS, ROWS = 3, 32  # of every text; sentences in a step
+LEAST_STEPS = 60  # a small catalog is read more often
 
 
 def read_texts(recommender: GPT2Recommender, *, config: TrainingConfig | None = None) -> GPT2Recommender:
@@ -65,12 +67,12 @@ def read_texts(recommender: GPT2Recommender, *, config: TrainingConfig | None = 
 
 
 class _Descriptions(Dataset):
-    """Every text of the catalog, READINGS times over, each time in another order; ``[step]`` is one batch."""
+    """Every text of the catalog, several times over, each time in another order; ``[step]`` is one batch."""
 
     def __init__(self, recommender: GPT2Recommender, *, seed: int) -> None:
         self.recommender, self.texts = recommender, item_texts(recommender.catalog)
-        rng = np.random.default_rng((seed, 4))
-        orders = [rng.permutation(len(self.texts)) for _ in range(READINGS)]
+        rng, steps = np.random.default_rng((seed, 4)), ceil(len(self.texts) / ROWS)  # steps of one reading
+        orders = [rng.permutation(len(self.texts)) for _ in range(max(READINGS, ceil(LEAST_STEPS / steps)))]
         self.steps = [order[first : first + ROWS] for order in orders for first in range(0, len(order), ROWS)]
 
     def __len__(self) -> int:
@@ -90,4 +92,4 @@ class _Told(TrainerCallback):
         self.show(Notice(f"Reading the catalog's texts: step {state.global_step:,} of {state.max_steps:,}."))
 
     def on_train_end(self, args, state, control, **_) -> None:  # noqa: ANN001
-        self.show(Notice("", note=f"The catalog's texts are read, {READINGS} times in {state.global_step:,} steps."))
+        self.show(Notice("", note=f"The catalog's texts are read in {state.global_step:,} steps."))
