@@ -18,6 +18,7 @@ from workbench.catalogs.films.bundle import films_truth
 from workbench.insight import align_kinds, find_groups, fit_map, name_groups
 from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models import GPT2Recommender, embed_items, embed_profiles, embed_users, start_recommender
+from workbench.models.vectors import unit_rows
 from workbench.training import saved_run
 from workbench.widgets import AttentionViewer, EmbeddingExplorer
 
@@ -106,7 +107,7 @@ def draft(dataset: Dataset, recommender: GPT2Recommender, histories: dict[str, l
 
 def plane(vectors: pd.DataFrame) -> EmbeddingMap:
     """The first two principal components as a map; no figure of quality is measured."""
-    unit = vectors.div(np.linalg.norm(vectors, axis=1), axis=0).astype(np.float32)
+    unit = pd.DataFrame(unit_rows(vectors.to_numpy(dtype=np.float32)), index=vectors.index)
     places = PCA(2, random_state=0).fit_transform(unit)
     table = pd.DataFrame(places, index=vectors.index, columns=["x", "y"])
     return EmbeddingMap(table, unit, "pca", {"seed": 0}, {}, "", False, 0.0)
