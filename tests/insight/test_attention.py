@@ -1,6 +1,7 @@
 """Attention: what ``attend`` measures is what the model computed, and the model is as it was."""
 
 import threading
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from workbench.insight.attention.weights import attention_weights, eager_attenti
 from workbench.insight.prompt_words import read_prompt, request_words
 from workbench.language import Spelling, Vocabulary, train_tokenizer
 from workbench.language.tokenizer import encode
-from workbench.models import start_recommender
+from workbench.models import GPT2Recommender, start_recommender
 
 IDS = [f"{row:03d}" for row in range(10)]
 PROMPTS = [(IDS[:7], None), ([], "slow 科幻 films"), (IDS[2:5], "a western"), ([], None)]
@@ -165,18 +166,15 @@ def test_several_words_of_one_item_are_one_unit():
 def test_a_spelling_of_several_words_gives_one_unit_per_item(tiny):
     codes = tuple((row % 3, 3 + row)[: 1 + row % 2] for row in range(10))  # one word, two words, one word, ...
     vocabulary = Vocabulary(tiny.vocabulary.n_text, Spelling("semantic", tuple(IDS), codes, 13))
-    spelled = SimpleNamespace(vocabulary=vocabulary, tokenizer=tiny.tokenizer, catalog=tiny.catalog)
-    spelled.prompt = lambda rows, *, request: tiny.template.encode(
-        vocabulary, tiny.tokenizer, history=rows, request=request
+    spelled = SimpleNamespace(
+        vocabulary=vocabulary, tokenizer=tiny.tokenizer, catalog=tiny.catalog, template=tiny.template
     )
-    ids, words = read_prompt(spelled, [*IDS, "001", "001", "002", "003"], request=None)  # the newest 12 are read
+    spelled.prompt = partial(GPT2Recommender.prompt, spelled)
+    ids, words = read_prompt(spelled, [*IDS, "001", "001", "002", "003"])  # the newest that fit into 12 words
     assert len(ids) == len(words)
     firsts = words[words["part"] == 1]
-    assert firsts["item_id"].dropna().tolist() == [*IDS[2:], "001", "001", "002", "003"]
-    assert words.groupby("unit")["part"].max().tolist() == [
-        1,
-        *(len(codes[row]) for row in [*range(2, 10), 1, 1, 2, 3]),
-    ]
+    assert firsts["item_id"].dropna().tolist() == ["007", "008", "009", "001", "001", "002", "003"]
+    assert words.groupby("unit")["part"].max().tolist() == [1, 2, 1, 2, 2, 2, 1, 2]
 
 
 def test_words_are_titles_with_years_pieces_of_the_request_and_control_words(tiny):

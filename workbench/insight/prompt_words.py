@@ -4,14 +4,13 @@ A unit may take several words of the vocabulary: an item under a spelling of sev
 under byte-level pieces, of which even a single Chinese character may need three.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
 
 from workbench.catalogs import item_labels
-from workbench.language.vocabulary import CONTROLS
+from workbench.language.prompts import Kept
 from workbench.models import GPT2Recommender
 from workbench.models.ranking import as_histories, item_codes
 
@@ -20,7 +19,12 @@ LONGEST = 4  # bytes of a character, and so pieces it can be cut into
 
 
 def read_prompt(
-    recommender: GPT2Recommender, history: Sequence[str], *, request: str | None = None
+    recommender: GPT2Recommender,
+    history: Sequence[str],
+    *,
+    request: str | None = None,
+    context: Mapping[str, str] | None = None,
+    profile: Mapping[str, str] | None = None,
 ) -> tuple[list[int], pd.DataFrame]:
     """Ids of the words the model reads, and what each of them is.
 
@@ -28,39 +32,52 @@ def read_prompt(
         recommender: Who reads.
         history: Item ids, oldest first; of a history longer than the prompt the newest are read.
         request: A wish in words.
+        context: When, where and on what, ``{column: value}``.
+        profile: Who somebody is, likewise.
 
     Returns:
         The ids, and one row per word: ``position`` (0 is the first word), ``unit`` (0 is the first unit), ``part``
-        (1 is the unit's first word), ``kind`` ("control", "item" or "request"), ``item_id`` (missing unless an item)
-        and ``label`` of the unit: ``Solaris (1972)``, ``science``, ``<history>``. Labels are plain text.
+        (1 is the unit's first word), ``kind`` ("control", "item", "request", "context" or "profile"), ``item_id``
+        (missing unless an item) and ``label`` of the unit: ``Solaris (1972)``, ``science``, ``<history>``, ``evening``.
+        Labels are plain text.
 
     Raises:
         TypeError: If the history is a string.
-        ValueError: If it holds an item that is not in the catalog.
+        ValueError: If it holds an item that is not in the catalog, or context or profile say what was not learned.
     """
     vocabulary = recommender.vocabulary
-    spelling = vocabulary.spelling
     history = as_histories({"somebody": history})["somebody"]
-    rows = item_codes({"somebody": history}, items=pd.Index(spelling.items, dtype=object))[0]
-    ids = recommender.prompt(rows.tolist(), request=request)
-    lengths = np.array([len(spelling.codes[row]) for row in rows], dtype=int)
-    n_read = np.searchsorted(lengths[::-1].cumsum(), sum(word >= vocabulary.first_item for word in ids), side="right")
-    labels = item_labels(recommender.catalog)
-    items = ((spelling.items[row], labels[row], len(spelling.codes[row])) for row in rows[len(rows) - n_read :])
-    wishes = iter(request_words(recommender.tokenizer, [word for word in ids if word < vocabulary.n_text]))
-    table: list[tuple] = []
-    while len(table) < len(ids):
-        word, item_id, size = ids[len(table)], None, 1
-        if word >= vocabulary.first_item:
-            kind, (item_id, label, size) = "item", next(items)
-        elif word < vocabulary.n_text:
-            kind, (label, size) = "request", next(wishes)
-        else:
-            kind, label = "control", f"<{CONTROLS[word - vocabulary.n_text]}>"
-        unit = table[-1][0] + 1 if table else 0
-        table += [(unit, part, kind, item_id, label) for part in range(1, size + 1)]
+    rows = item_codes({"somebody": history}, items=pd.Index(vocabulary.spelling.items, dtype=object))[0].tolist()
+    said = {"request": request, "context": context, "profile": profile}
+    ids = recommender.prompt(rows, **said)
+    kept = recommender.template.keep(vocabulary, recommender.tokenizer, history=rows, **said)
+    table = [
+        (unit, part, kind, item_id, label)
+        for unit, (kind, item_id, label, size) in enumerate(_units(recommender, kept))
+        for part in range(1, size + 1)
+    ]
     words = pd.DataFrame(table, columns=["unit", "part", "kind", "item_id", "label"])
     return ids, words.rename_axis("position").reset_index().astype({"item_id": "str", "label": "str", "kind": "str"})
+
+
+def _units(recommender: GPT2Recommender, kept: Kept) -> Iterator[tuple[str, str | None, str, int]]:
+    """Kind, item id, label and number of words of each unit, in the order in which a prompt is laid out."""
+    vocabulary, labels = recommender.vocabulary, item_labels(recommender.catalog)
+
+    def marks(part: str, words: Sequence[int]) -> list[tuple[str, None, str, int]]:
+        return [(part, None, vocabulary.marks[word - vocabulary.first_mark][2], 1) for word in words]
+
+    yield from marks("profile", kept.profile)
+    if kept.rows or not kept.pieces:
+        yield "control", None, "<history>", 1
+        for row in kept.rows:
+            yield "item", vocabulary.spelling.items[row], labels[row], len(vocabulary.spelled[row])
+    yield from marks("context", kept.context)
+    if kept.pieces:
+        yield "control", None, "<request>", 1
+        for label, size in request_words(recommender.tokenizer, kept.pieces):
+            yield "request", None, label, size
+        yield "control", None, "<recommend>", 1
 
 
 def item_row(recommender: GPT2Recommender, item: str) -> int:

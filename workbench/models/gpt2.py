@@ -1,14 +1,16 @@
 """The recommender: one GPT-2 whose vocabulary holds the words of a language and the items of a catalog.
 
 Model, tokenizer, vocabulary and prompt give silently wrong answers when they drift apart, so they are kept, saved and
-loaded as one object. Recommending is one forward pass: the hidden state at the end of the prompt, scored against the
-item rows only, so nothing outside the catalog can come out.
+loaded as one object. Recommending is finishing a sentence with words of items only, so nothing outside the catalog can
+come out; with one word per item it is one forward pass.
 """
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,13 @@ import torch
 from tokenizers import Tokenizer
 from transformers import GPT2LMHeadModel
 
-from workbench.language import PromptTemplate, Vocabulary
+from workbench.language import Prompt, PromptTemplate, Vocabulary
 from workbench.models.ranking import Histories, as_histories, item_codes, top_k
+from workbench.models.scoring import EXACT, score_items
 
 BLOCK = 256  # users scored at once: bounds memory at block x items, whatever the number of users
+WIDTH = 50  # beams that look for the best items where too many take several words to score them all
+Said = Mapping[str, str] | Mapping[str, Mapping[str, str]]  # {column: value} for everybody, or {user_id: that}
 
 
 class GPT2Recommender:
@@ -34,6 +39,7 @@ class GPT2Recommender:
         start: Where the weights began: ``"random"``, ``"text"`` or ``"hub (...)"``.
         record: What training left behind: dataset, settings, best validation score; empty before training.
         log: Training log table, one row per validation.
+        folder: Where the run was last saved or read from; None until then.
         lock: Held while the model works; whoever changes the model holds it too.
     """
 
@@ -58,6 +64,7 @@ class GPT2Recommender:
         self.start = start
         self.record = record or {}
         self.log = pd.DataFrame() if log is None else log
+        self.folder: Path | None = None
         self.lock = threading.RLock()
 
     @property
@@ -81,6 +88,12 @@ class GPT2Recommender:
             f"{len(self.catalog):,} items, start {self.start}, {trained}, {self.device})"
         )
 
+    def with_template(self, template: PromptTemplate) -> "GPT2Recommender":
+        """The same model, lock and all, reading prompts by another template."""
+        other = copy.copy(self)
+        other.template = template
+        return other
+
     def rank(
         self,
         histories: Histories,
@@ -89,8 +102,13 @@ class GPT2Recommender:
         exclude_seen: bool = True,
         candidates: Sequence[str] | None = None,
         request: str | Mapping[str, str] | None = None,
+        context: Said | None = None,
+        profile: Said | None = None,
     ) -> pd.DataFrame:
         """The k best items for every user, by log-probability under the item words.
+
+        Of a catalog of more than 2,000 items that take several words each, a beam of 50 looks for the best; what it does
+        not meet is not listed.
 
         Args:
             histories: ``{user_id: [item_id, ...]}``, oldest first, or an interactions table. An empty list is allowed.
@@ -98,14 +116,22 @@ class GPT2Recommender:
             exclude_seen: Leave out the items of the history.
             candidates: Item ids to choose from; all items when None.
             request: A wish in words, one for all users or ``{user_id: wish}``.
+            context: When, where and on what, ``{column: value}`` for all users or ``{user_id: {column: value}}``.
+            profile: Who somebody is, likewise.
 
         Returns:
             Rankings table ``user_id, item_id, rank, score``; over all items the scores' exponentials sum to one.
 
         Raises:
-            ValueError: If a history or ``candidates`` names an item that is not in the catalog, or ``k < 1``.
+            ValueError: If a history or ``candidates`` names an item that is not in the catalog, context or profile say
+                what was not learned, or ``k < 1``.
         """
-        histories = as_histories(histories)
+        histories, said = as_histories(histories), {"request": request, "context": context, "profile": profile}
+        if not self.scores_all:
+            from workbench.models.generation import rank_by_beam
+
+            rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
+            return rank_by_beam(self, histories, said=said, width=WIDTH, **rules)
         users, seen = list(histories), list(histories.values())
         tables = [
             top_k(
@@ -116,45 +142,71 @@ class GPT2Recommender:
                 k=k,
                 candidates=candidates,
             )
-            for block, scores in self._blocks(histories, request)
+            for block, scores in self._blocks(histories, said)
         ]
         return pd.concat(tables, ignore_index=True)
 
-    def log_probabilities(self, histories: Histories, *, request: str | Mapping[str, str] | None = None) -> np.ndarray:
+    def generate(self, prompt: Prompt | Histories, **settings: Any) -> pd.DataFrame:
+        """Lists of items, written word by word; see :func:`workbench.models.generation.generate`."""
+        from workbench.models.generation import generate
+
+        return generate(self, prompt, **settings)
+
+    @property
+    def scores_all(self) -> bool:
+        """Whether ``rank`` scores every item, or a beam looks for the best."""
+        return self.vocabulary.trie.longest == 1 or len(self.catalog) <= EXACT
+
+    def log_probabilities(
+        self,
+        histories: Histories,
+        *,
+        request: str | Mapping[str, str] | None = None,
+        context: Said | None = None,
+        profile: Said | None = None,
+    ) -> np.ndarray:
         """Log-probability of every item after each prompt, at most 0; shape (n_users, n_items), catalog order."""
-        return np.concatenate([scores for _, scores in self._blocks(as_histories(histories), request)])
+        said = {"request": request, "context": context, "profile": profile}
+        return np.concatenate([scores for _, scores in self._blocks(as_histories(histories), said)])
 
     def states(self, histories: Histories, *, request: str | Mapping[str, str] | None = None) -> np.ndarray:
         """Hidden state where the recommendation would stand, one per history; float32, shape (n_users, d_model)."""
-        blocks = [states.cpu().numpy() for _, states in self._states(as_histories(histories), request)]
+        prompts = self.prompts(as_histories(histories), {"request": request})
+        blocks = [states.cpu().numpy() for _, states in self._states(prompts)]
         return np.concatenate(blocks)
 
-    def _blocks(
-        self, histories: Mapping[str, Sequence[str]], request: str | Mapping[str, str] | None
-    ) -> Iterator[tuple[range, np.ndarray]]:
+    def item_scores(self, prompts: list[list[int]]) -> torch.Tensor:
+        """Log-probability of every item after each prompt of ids, (n_prompts, n_items); for a model at rest."""
+        return score_items(self.model, self.vocabulary, prompts, states=self.hidden_states(prompts))
+
+    def _blocks(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> Iterator:
         """Float32 log-probabilities of all items for one block of users at a time, each (n_users, n_items)."""
-        for block, states in self._states(histories, request):
+        prompts = self.prompts(histories, said)
+        for block, states in self._states(prompts):
             with self.at_rest():
-                logits = states @ self.item_rows().T
-                scores = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+                some = [prompts[i] for i in block]
+                scores = score_items(self.model, self.vocabulary, some, states=states).cpu().numpy()
             yield block, scores
 
-    def _states(
-        self, histories: Mapping[str, Sequence[str]], request: str | Mapping[str, str] | None
-    ) -> Iterator[tuple[range, torch.Tensor]]:
-        """Hidden states of one block of users at a time; no users at all are one empty block."""
-        rows = item_codes(histories, items=pd.Index(self.vocabulary.spelling.items, dtype=object))
-        wishes = [request.get(user) if isinstance(request, Mapping) else request for user in histories]
-        for first in range(0, max(len(rows), 1), BLOCK):
-            block = range(first, min(first + BLOCK, len(rows)))
-            prompts = [self.prompt(rows[i].tolist(), request=wishes[i]) for i in block]
+    def _states(self, prompts: list[list[int]]) -> Iterator[tuple[range, torch.Tensor]]:
+        """Hidden states of one block of prompts at a time; no prompts at all are one empty block."""
+        for first in range(0, max(len(prompts), 1), BLOCK):
+            block = range(first, min(first + BLOCK, len(prompts)))
             with self.at_rest():
-                states = self.hidden_states(prompts)
+                states = self.hidden_states([prompts[i] for i in block])
             yield block, states  # outside the lock: whoever stops reading here must not keep it
 
-    def prompt(self, rows: list[int], *, request: str | None = None) -> list[int]:
-        """Ids of the words the model reads for a history of catalog rows and a request."""
-        return self.template.encode(self.vocabulary, self.tokenizer, history=rows, request=request)
+    def prompts(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> list[list[int]]:
+        """Ids of the words the model reads for each user; ``said`` holds request, context and profile as in ``rank``."""
+        rows = item_codes(histories, items=pd.Index(self.vocabulary.spelling.items, dtype=object))
+        return [
+            self.prompt(own.tolist(), **{part: said_to(user, part, value) for part, value in said.items()})
+            for user, own in zip(histories, rows, strict=True)
+        ]
+
+    def prompt(self, rows: list[int], **said: Any) -> list[int]:
+        """Ids of the words the model reads for a history of catalog rows, request, context and profile."""
+        return self.template.encode(self.vocabulary, self.tokenizer, history=rows, **said)
 
     @contextmanager
     def at_rest(self, *, gradients: bool = False) -> Iterator[None]:
@@ -184,14 +236,21 @@ class GPT2Recommender:
         return states
 
     def item_rows(self) -> torch.Tensor:
-        """The item words' rows of the embedding table, (n_items, d_model): they are read and scored with the same."""
-        return self.model.transformer.wte.weight[self.vocabulary.first_item :]
+        """The embedding table's row of each item, (n_items, d_model): items are read and scored with the same.
+
+        Where an item takes several words, the mean of their rows: a place in the space, but no score.
+        """
+        words, table = self.vocabulary.item_words, self.model.transformer.wte.weight
+        if self.vocabulary.spelling.how == "atomic":
+            return table[words]
+        return torch.stack([table[list(own)].mean(0) for own in self.vocabulary.spelled])
 
     def save(self, folder: str | Path) -> Path:
         """Write the run as one folder of safetensors and JSON; an existing run there is replaced at the end."""
         from workbench.models.saved_run import write_run
 
-        return write_run(self, Path(folder))
+        self.folder = write_run(self, Path(folder))
+        return self.folder
 
     @classmethod
     def load(cls, folder: str | Path, *, catalog: pd.DataFrame | None = None) -> "GPT2Recommender":
@@ -204,4 +263,19 @@ class GPT2Recommender:
         """
         from workbench.models.saved_run import read_run
 
-        return read_run(Path(folder), catalog=catalog)
+        recommender = read_run(Path(folder), catalog=catalog)
+        recommender.folder = Path(folder).resolve()
+        return recommender
+
+
+def said_to(user: str, part: str, value: Any) -> Any:
+    """What is said of one user in a part of the prompt: the value itself where it is for everybody.
+
+    Example:
+        >>> said_to("ann", "request", {"ann": "comedies"}), said_to("ann", "context", {"season": "winter"})
+        ('comedies', {'season': 'winter'})
+    """
+    by_user = isinstance(value, Mapping) and (
+        part == "request" or any(isinstance(own, Mapping) for own in value.values())
+    )
+    return value.get(user) if by_user else value

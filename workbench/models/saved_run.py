@@ -45,7 +45,9 @@ def write_run(recommender: GPT2Recommender, folder: Path) -> Path:
         description = {
             "format": FORMAT,
             "n_text": recommender.vocabulary.n_text,
-            "spelling": {"how": spelling.how, "codes": spelling.codes, "n_words": spelling.n_words},
+            "spelling": {"how": spelling.how, "codes": spelling.codes, "n_words": spelling.n_words}
+            | ({"report": spelling.report} if spelling.report else {}),
+            "marks": recommender.vocabulary.marks,
             "template": vars(recommender.template),
             "start": recommender.start,
             "record": recommender.record,
@@ -98,7 +100,8 @@ def read_run(folder: Path, *, catalog: pd.DataFrame | None = None) -> GPT2Recomm
         check_same_catalog(own, catalog, folder)
     parts = description["spelling"]
     codes = tuple(tuple(code) for code in parts["codes"])
-    spelling = Spelling(parts["how"], tuple(own["item_id"]), codes, parts["n_words"])
+    spelling = Spelling(parts["how"], tuple(own["item_id"]), codes, parts["n_words"], parts.get("report", {}))
+    marks = tuple(tuple(mark) for mark in description.get("marks", ()))  # runs of before have none
     try:
         model = read_weights(folder)
     except (OSError, SafetensorError, ValueError) as error:
@@ -109,7 +112,7 @@ def read_run(folder: Path, *, catalog: pd.DataFrame | None = None) -> GPT2Recomm
     return GPT2Recommender(
         model.eval(),
         tokenizer=tokenizer,
-        vocabulary=Vocabulary(description["n_text"], spelling),
+        vocabulary=Vocabulary(description["n_text"], spelling, marks),
         template=PromptTemplate(**description["template"]),
         catalog=own,
         start=description["start"],

@@ -1,6 +1,7 @@
 """Where the weights begin: ``small`` (random, offline) or a published GPT-2 that gains item words."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +9,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from workbench.language import PromptTemplate, Vocabulary, spell, train_tokenizer
+from workbench.language import PromptTemplate, Spelling, Vocabulary, spell, train_tokenizer
 from workbench.language.tokenizer import encode, plain_text_only
+from workbench.language.vocabulary import Mark
 from workbench.language.wording import COUNTRY_WORDS, FRAMES, GENRE_WORDS, decade_words, wording_texts
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.saved_run import read_weights
@@ -22,7 +24,8 @@ def start_recommender(
     catalog: pd.DataFrame,
     *,
     base: str = "small",
-    spelling: str = "atomic",
+    spelling: str | Spelling = "atomic",
+    marks: Sequence[Mark] = (),
     layers: int = 2,
     width: int = 160,
     heads: int = 2,
@@ -36,7 +39,8 @@ def start_recommender(
         catalog: Catalog table; its texts train the tokenizer of ``base="small"``.
         base: ``"small"``: random weights of the given shape; otherwise a hub id such as ``"gpt2"`` or a folder, with
             its own weights (safetensors only), tokenizer and shape; the four shape arguments then do not apply.
-        spelling: How items are written, see :func:`workbench.language.spell`.
+        spelling: How items are written: ``"atomic"``, ``"title"``, or what :func:`workbench.language.spell` made.
+        marks: What prompts can say of context and profile, (part, column, value).
         layers: Transformer blocks.
         width: Size of a hidden state, ``d_model``.
         heads: Attention heads; they share ``width``.
@@ -55,29 +59,50 @@ def start_recommender(
         >>> recommender.rank({"ann": ["a"]}, k=5)["item_id"].tolist()
         ['b']
     """
-    spelled = spell(catalog, how=spelling)
     template = PromptTemplate(max_history=max_history)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if base == "small":
             tokenizer = train_tokenizer(catalog_texts(catalog))
-            vocabulary = Vocabulary(tokenizer.get_vocab_size(), spelled)
+            spelled = _spelled(catalog, spelling, tokenizer)
+            vocabulary = Vocabulary(tokenizer.get_vocab_size(), spelled, tuple(marks))
             model = _random_model(vocabulary, template, layers=layers, width=width, heads=heads, dropout=dropout)
             _start_alike(model.transformer.wte.weight, vocabulary, tokenizer, catalog)
             _hand_on(model)
         else:
             model, tokenizer = _published_model(base)
-            if model.config.n_positions < template.max_words:
+            spelled = _spelled(catalog, spelling, tokenizer)
+            vocabulary = Vocabulary(model.config.vocab_size, spelled, tuple(marks))
+            if model.config.n_positions < longest_sentence(vocabulary, template):
                 raise ValueError(
-                    f"{base!r} reads {model.config.n_positions} words, the prompt needs {template.max_words}. Lower "
-                    f"max_history; a history with a request always needs {PromptTemplate(max_history=1).max_words}."
+                    f"{base!r} reads {model.config.n_positions} words, the prompt needs "
+                    f"{longest_sentence(vocabulary, template)}. Lower max_history; a history with a request always "
+                    f"needs {longest_sentence(vocabulary, PromptTemplate(max_history=1))}."
                 )
-            vocabulary = Vocabulary(model.config.vocab_size, spelled)
             _add_words(model, vocabulary, tokenizer, catalog)
     start = {"small": "random"}.get(base, f"hub ({Path(base).name})")
     return GPT2Recommender(
         model.eval(), tokenizer=tokenizer, vocabulary=vocabulary, template=template, catalog=catalog, start=start
     )
+
+
+def longest_sentence(vocabulary: Vocabulary, template: PromptTemplate) -> int:
+    """Words of the longest prompt with every mark said, and of the longest item behind it where it takes several."""
+    columns = {(part, column) for part, column, _ in vocabulary.marks}
+    item = vocabulary.trie.longest
+    return template.max_words + len(columns) + (item if item > 1 else 0)
+
+
+def _spelled(catalog: pd.DataFrame, spelling: str | Spelling, tokenizer: Tokenizer) -> Spelling:
+    """The spelling itself, if it is of this catalog."""
+    if isinstance(spelling, str):
+        return spell(catalog, how=spelling, tokenizer=tokenizer)
+    if spelling.items != tuple(catalog["item_id"].astype(str)):
+        raise ValueError(
+            f"this spelling is of a catalog of {len(spelling.items):,} items that is not the one given "
+            f"({len(catalog):,} items). Make it of this catalog: spell(catalog, ...)."
+        )
+    return spelling
 
 
 def catalog_texts(catalog: pd.DataFrame) -> list[str]:
@@ -92,7 +117,7 @@ def _random_model(
 ) -> GPT2LMHeadModel:
     config = GPT2Config(
         vocab_size=vocabulary.size,
-        n_positions=max(256, template.max_words),
+        n_positions=max(256, longest_sentence(vocabulary, template)),
         n_embd=width,
         n_layer=layers,
         n_head=heads,
@@ -139,25 +164,41 @@ def _published_model(base: str) -> tuple[GPT2LMHeadModel, Tokenizer]:
 
 @torch.no_grad()
 def _add_words(model: GPT2LMHeadModel, vocabulary: Vocabulary, tokenizer: Tokenizer, catalog: pd.DataFrame) -> None:
-    """New rows: control words at random, each item word at the mean of its title's word pieces."""
+    """New rows: control words and marks at random, each item word at the mean of its items' titles in word pieces."""
     spread = float(model.transformer.wte.weight.std())
     model.resize_token_embeddings(vocabulary.size, mean_resizing=False)
     rows = model.transformer.wte.weight
     rows[vocabulary.n_text :].normal_(std=spread)
-    for row, title in enumerate(catalog["title"].astype(str)):
-        pieces = encode(tokenizer, title)
-        if pieces:  # a little noise tells apart two films of one title
-            rows[vocabulary.first_item + row] = rows[pieces].mean(0) + 0.1 * rows[vocabulary.first_item + row]
+    titles = [encode(tokenizer, title) for title in catalog["title"].astype(str)]
+    for word, owners in _owners(vocabulary):
+        means = [rows[titles[row]].mean(0) for row in owners if titles[row]]
+        if means:  # a little noise tells apart two films of one title
+            rows[word] = sum(means) / len(means) + 0.1 * rows[word]
+
+
+def _owners(vocabulary: Vocabulary) -> list[tuple[int, list[int]]]:
+    """Id of every item word that an item uses, and the catalog rows of the items that do."""
+    owners: dict[int, list[int]] = {}
+    for row, code in enumerate(() if vocabulary.spelling.in_text else vocabulary.spelled):
+        for word in code:
+            owners.setdefault(word, []).append(row)
+    return sorted(owners.items())
 
 
 @torch.no_grad()
 def _start_alike(rows: torch.Tensor, vocabulary: Vocabulary, tokenizer: Tokenizer, catalog: pd.DataFrame) -> None:
-    """Add to each random item row the random rows of its attributes' words: what is alike, or said so, begins alike."""
-    for row, item in enumerate(catalog.to_dict("records"), start=vocabulary.first_item):
-        for text in (_attributes(item), _said(item)):
-            pieces = encode(tokenizer, text)
-            if pieces:
-                rows[row] += rows[pieces].sum(0) / len(pieces) ** 0.5  # as long as a row, however many pieces
+    """Add to each random item row the random rows of its attributes' words: what is alike, or said so, begins alike.
+
+    The row of a word that several items share gets the mean of what theirs would get.
+    """
+    texts = [
+        [encode(tokenizer, text) for text in (_attributes(item), _said(item))] for item in catalog.to_dict("records")
+    ]
+    for word, owners in _owners(vocabulary):
+        for kind in (0, 1):
+            every = [texts[row][kind] for row in owners if texts[row][kind]]
+            if every:  # each as long as a row, however many pieces
+                rows[word] += sum(rows[pieces].sum(0) / len(pieces) ** 0.5 for pieces in every) / len(every)
 
 
 @torch.no_grad()

@@ -172,5 +172,5 @@ def _read(recommender: GPT2Recommender, block: list[np.ndarray]) -> Iterator[tup
         read = recommender.model.transformer(words.to(recommender.device), use_cache=False, output_attentions=True)
         weights = attention_weights(read.attentions, recommender=recommender, shape=tuple(words.shape))
     for rows, prompt, own in zip(block, prompts, weights, strict=True):
-        sizes = [1, *(len(recommender.vocabulary.spelling.codes[row]) for row in rows)]
+        sizes = [1, *(len(recommender.vocabulary.spelled[row]) for row in rows)]
         yield rows, group(own[:, :, : len(prompt), : len(prompt)], units=np.repeat(range(len(sizes)), sizes))

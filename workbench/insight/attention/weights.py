@@ -7,6 +7,7 @@ attention, which computes the same and can be read, for one call, under the mode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ class AttentionMap:
     the item is its probability and its rank after this prompt.
 
     Layers, heads and positions count from 0. A *unit* is what people read as one thing, an item or a word of the
-    request, however many words of the vocabulary it takes; with today's spelling an item is one word.
+    request, however many words of the vocabulary it takes.
 
     Attributes:
         weights: Shape (n_layers, n_heads, n_words, n_words), float32; row = the word that reads, column = the word it
@@ -128,7 +129,7 @@ class AttentionMap:
 
 
 def attend(
-    recommender: GPT2Recommender, history: Sequence[str], *, request: str | None = None, item: str | None = None
+    recommender: GPT2Recommender, history: Sequence[str], *, item: str | None = None, **said: Any
 ) -> AttentionMap:
     """Where the model looked while it read a history, a request, or both; one forward pass over the whole prompt.
 
@@ -136,8 +137,8 @@ def attend(
         recommender: Who reads; its model is switched to eager attention for this call only.
         history: Item ids, oldest first. Of a history longer than the prompt the newest are read. With neither history
             nor request, the prompt is ``<history>`` alone, which can only look at itself.
-        request: A wish in words.
         item: The recommended item that the map is about; None takes the first of the ranking.
+        said: ``request``, ``context`` and ``profile``, as ``recommender.rank`` takes them for one user.
 
     Raises:
         TypeError: If the history is a string.
@@ -152,9 +153,9 @@ def attend(
         >>> attention.weights.shape, attention.words["label"].tolist(), attention.title
         ((1, 2, 2, 2), ['<history>', 'Alien (1979)'], 'Brazil (1985)')
     """
-    ids, words = read_prompt(recommender, history, request=request)
+    ids, words = read_prompt(recommender, history, **said)
     with recommender.lock:
-        scores = recommender.log_probabilities({"somebody": history}, request=request)[0]
+        scores = recommender.log_probabilities({"somebody": history}, **said)[0]
         with eager_attention(recommender):
             prompt = torch.tensor([ids], device=recommender.device)
             layers = recommender.model.transformer(prompt, use_cache=False, output_attentions=True).attentions

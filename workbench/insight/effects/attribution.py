@@ -1,8 +1,9 @@
 """What each word of the prompt does to the score of one item: five methods, one table, one sentence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,8 @@ def attribute(
     item: str,
     *,
     request: str | None = None,
+    context: Mapping[str, str] | None = None,
+    profile: Mapping[str, str] | None = None,
     method: str = "occlusion",
     seed: int = 0,
 ) -> Attribution:
@@ -94,6 +97,8 @@ def attribute(
         history: Item ids, oldest first; may be empty if there is a request.
         item: The item to explain, any of the catalog; an item of the history stands beside those that are not in it.
         request: A wish in words.
+        context: When, where and on what, ``{column: value}``.
+        profile: Who somebody is, likewise.
         method: "occlusion": the word is removed and the gap closed, exact. "masking": it keeps its place, but its
             embedding becomes the mean of all items' (of all text's, for a request word), exact. "integrated gradients":
             along the line from everything masked to nothing masked, sums to the whole difference within 1 %. "shap":
@@ -116,7 +121,7 @@ def attribute(
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not known; choose one of {list(METHODS)}.")
     with recommender.lock:  # effects, place and probability are those of the same weights
-        question = ask(recommender, history, item, request=request)
+        question = ask(recommender, history, item, request=request, context=context, profile=profile)
         return _told(question, METHODS[method](question, seed), method=method, seed=seed)
 
 
@@ -129,12 +134,12 @@ class Occlusion:
     Args:
         recommender: Who recommends.
         history: Item ids, oldest first; may be empty if there is a request.
-        request: A wish in words.
+        said: Request, context and profile, as ``attribute`` takes them.
     """
 
-    def __init__(self, recommender: GPT2Recommender, history: Sequence[str], *, request: str | None = None) -> None:
+    def __init__(self, recommender: GPT2Recommender, history: Sequence[str], **said: Any) -> None:
         """Nothing is read yet."""
-        self._ask, self._lock = partial(ask, recommender, history, request=request), recommender.lock
+        self._ask, self._lock = partial(ask, recommender, history, **said), recommender.lock
         self._states: torch.Tensor | None = None
 
     def attribute(self, item: str) -> Attribution:
@@ -162,11 +167,11 @@ def _told(question: Question, effects: WordEffects, *, method: str, seed: int) -
 
 def _standing(question: Question) -> tuple[float, int]:
     """Probability and place of the item after the whole prompt."""
-    recommender = question.recommender
+    recommender, prompts = question.recommender, [question.words.prompt]
     with recommender.at_rest():
-        states = recommender.hidden_states([question.words.prompt])
-        scores = torch.softmax((states @ recommender.item_rows().T).float(), dim=-1)
-        return float(scores[0, question.row]), int(question.places(states)[0])
+        read = recommender.hidden_states(prompts) if question.one_word else recommender.item_scores(prompts)
+        scores = torch.softmax(question.logits(read), dim=-1)
+        return float(scores[0, question.row]), int(question.places(read)[0])
 
 
 def _move(before: int, after: int) -> str:

@@ -73,7 +73,7 @@ def counterfactual(
         ValueError: As in ``attribute``; also if the history is empty, or the item is not among the first k.
     """
     question = ask(recommender, history, item, request=request)
-    rows = range(question.words.n_items)
+    rows = question.words.items
     rank = int(score_without(question, [[]]).places[0])
     if not rows:
         raise ValueError("the history is empty: there is nothing to remove. Give at least one item.")
@@ -101,8 +101,8 @@ def _lowest(scores: Scores) -> int:
 def _remove_greedily(question: Question, *, k: int) -> list[int]:
     """Rows whose removal drops the item out, found greedily and thinned; empty if it stays until all are gone."""
     gone: list[int] = []
-    while len(gone) < question.words.n_items:
-        left = [row for row in range(question.words.n_items) if row not in gone]
+    while len(gone) < len(question.words.items):
+        left = [row for row in question.words.items if row not in gone]
         scores = score_without(question, [[*gone, row] for row in left])
         out = scores.places.max() > k
         gone.append(left[_lowest(scores) if out else int(scores.log_odds.argmin())])
@@ -130,7 +130,7 @@ def _result(question: Question, gone: list[int], *, k: int, rank: int, tried: in
     gone = [row for _, row in sorted(zip(alone, gone, strict=True))]
     places = score_without(question, [gone[: n + 1] for n in range(len(gone))]).places if gone else []
     df = question.words.df.iloc[gone][["position", "item_id", "label"]].reset_index(drop=True).assign(rank=places)
-    n_items = question.words.n_items
+    n_items = len(question.words.items)
     smallest = len(gone) <= tried + 1 if gone else n_items <= tried
     sizes = {0: "nothing", 1: "every item", 2: "every item and every pair"}[tried]
     note = f"{sizes} of {n_items:,} tried" + ("" if 0 < len(gone) <= tried or n_items <= tried else ", then greedily")

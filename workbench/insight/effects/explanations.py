@@ -110,7 +110,7 @@ def weigh_items(
         looked = attend(recommender, history, item=item).history_weights(rollout=method == "rollout")
         return looked["attention"].to_numpy(dtype=float)
     if method in FLOORS:
-        n_read = ask(recommender, history, item).words.n_items
+        n_read = len(ask(recommender, history, item).words.items)
         return (
             np.arange(1.0, n_read + 1) if method == "most recent" else np.random.default_rng(seed).normal(size=n_read)
         )

@@ -5,7 +5,7 @@ the same whatever is taken out of the history; otherwise an item that is taken o
 take probability from the item that is explained. Places are counted among the same items, as ``rank`` lists them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 
@@ -42,14 +42,23 @@ class Question:
         """The item, as people read it: ``Solaris (1972)``."""
         return item_labels(self.recommender.catalog.iloc[[self.row]])[0]
 
-    def log_odds(self, states: torch.Tensor) -> torch.Tensor:
-        """Log-odds of the item against its rivals after each hidden state: (n, d_model) to (n,), with gradients."""
-        logits = (states @ self.recommender.item_rows().T).float()
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """Scores of all items, up to a constant, (n, n_items), from what was read: see :func:`read_without`."""
+        return (read @ self.recommender.item_rows().T).float() if self.one_word else read
+
+    @property
+    def one_word(self) -> bool:
+        """Whether every item is one word, so that a hidden state scores them all."""
+        return self.recommender.vocabulary.spelling.how == "atomic"
+
+    def log_odds(self, read: torch.Tensor) -> torch.Tensor:
+        """Log-odds of the item against its rivals after each prompt, (n,), from what was read; with gradients."""
+        logits = self.logits(read)
         return logits[:, self.row] - torch.logsumexp(logits[:, self.rivals], dim=1)
 
-    def places(self, states: torch.Tensor) -> torch.Tensor:
-        """Place of the item among its rivals, 1 is best: (n, d_model) to (n,); equal scores in catalog order."""
-        logits = (states @ self.recommender.item_rows().T).float()
+    def places(self, read: torch.Tensor) -> torch.Tensor:
+        """Place of the item among its rivals, 1 is best, (n,), from what was read; equal scores in catalog order."""
+        logits = self.logits(read)
         own, others = logits[:, [self.row]], logits[:, self.rivals]
         before = (others > own) | ((others == own) & (self.rivals < self.row))
         return 1 + before.sum(1)
@@ -57,9 +66,14 @@ class Question:
     def without(self, rows: Sequence[int]) -> list[int]:
         """The prompt with these rows of ``words.df`` taken out, laid out as if they had never been there."""
         words, gone = self.words, set(rows)
-        items = words.ids(row for row in range(words.n_items) if row not in gone)
-        pieces = words.ids(row for row in range(words.n_items, len(words.df)) if row not in gone)
-        return self.recommender.template.lay_out(self.recommender.vocabulary, items=items, pieces=pieces)
+        left = {kind: words.ids(row for row in own if row not in gone) for kind, own in words.rows.items()}
+        return self.recommender.template.lay_out(
+            self.recommender.vocabulary,
+            items=left["item"],
+            pieces=left["request"],
+            context=left["context"],
+            profile=left["profile"],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +84,15 @@ class Scores:
     places: np.ndarray
 
 
-def ask(recommender: GPT2Recommender, history: Sequence[str], item: str, *, request: str | None = None) -> Question:
+def ask(
+    recommender: GPT2Recommender,
+    history: Sequence[str],
+    item: str,
+    *,
+    request: str | None = None,
+    context: Mapping[str, str] | None = None,
+    profile: Mapping[str, str] | None = None,
+) -> Question:
     """The question why an item stands where it does.
 
     Raises:
@@ -79,7 +101,7 @@ def ask(recommender: GPT2Recommender, history: Sequence[str], item: str, *, requ
             every other item is in the history.
     """
     row = item_row(recommender, item)
-    words = read_words(recommender, history, request=request)
+    words = read_words(recommender, history, request=request, context=context, profile=profile)
     if words.df.empty:
         raise ValueError("history and request are both empty: nothing can be taken away. Give an item or a word.")
     out = pd.Index(recommender.vocabulary.spelling.items, dtype=object).isin(list(history))
@@ -96,15 +118,22 @@ def score_without(question: Question, absences: Sequence[Sequence[int]]) -> Scor
 
 
 def read_without(question: Question, absences: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Hidden states after each removal, (n_changes, d_model); whatever item is asked about, they are the same."""
+    """What is read after each removal; whatever item is asked about, it is the same.
+
+    Hidden states, (n_changes, d_model), where every item is one word; else the items' log-probabilities, (n_changes,
+    n_items).
+    """
+    prompts = [question.without(rows) for rows in absences]
     with question.recommender.at_rest():
-        return _read_variants(question.recommender, [question.without(rows) for rows in absences])
+        if question.one_word:
+            return _read_variants(question.recommender, prompts)
+        return question.recommender.item_scores(prompts)
 
 
-def score_states(question: Question, states: torch.Tensor) -> Scores:
-    """Scores after each hidden state, (n_changes, d_model)."""
+def score_states(question: Question, read: torch.Tensor) -> Scores:
+    """Scores from what was read after each change."""
     with question.recommender.at_rest():
-        return Scores(question.log_odds(states).cpu().numpy().astype(float), question.places(states).cpu().numpy())
+        return Scores(question.log_odds(read).cpu().numpy().astype(float), question.places(read).cpu().numpy())
 
 
 def score_masked(question: Question, presence: np.ndarray) -> Scores:
@@ -119,7 +148,7 @@ class Hiding:
     """The prompt as vectors, in which words can be hidden; made and used while the model is at rest.
 
     A hidden word keeps its place, but its embedding becomes a neutral one: the mean of all item rows for an item, the
-    mean of all rows of text for a word of the request. ``<history>``, ``<request>`` and ``<recommend>`` always stay.
+    mean of all rows of text for a word of the request, of all marks for a mark. ``<history>``, ``<request>`` and ``<recommend>`` always stay.
 
     Attributes:
         vectors: Embeddings of the prompt, (1, n_words, d_model).
@@ -127,12 +156,22 @@ class Hiding:
     """
 
     def __init__(self, question: Question) -> None:
-        """Look up the embeddings."""
+        """Look up the embeddings.
+
+        Raises:
+            ValueError: If items take several words.
+        """
         recommender, words = question.recommender, question.words
+        if not question.one_word:
+            how = recommender.vocabulary.spelling.how
+            raise ValueError(
+                f"words can be hidden where an item is one word; items are spelled {how!r}: use occlusion."
+            )
         table = recommender.model.transformer.wte.weight.detach()
         means = {
             "item": recommender.item_rows().detach().mean(0),
             "request": table[: recommender.vocabulary.n_text].mean(0),
+            **dict.fromkeys(("context", "profile"), table[recommender.vocabulary.first_mark :].mean(0)),
         }
         self.model = recommender.model
         self.vectors = table[torch.tensor(words.prompt, device=table.device)][None].clone()

@@ -1,0 +1,134 @@
+"""What keeps generation inside the catalog: at every word, only those that still lead to an item that may be shown."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Event
+
+import numpy as np
+import torch
+from transformers import LogitsProcessor, StoppingCriteria
+
+from workbench.language.trie import Trie
+
+
+class TrieProcessor(LogitsProcessor):
+    """Turns logits into log-probabilities under the trie; words that lead to nothing become -inf.
+
+    Each row of a batch is at some node. The chances of the words that go on from there sum to one whatever is blocked,
+    so that sums along a path are an item's log-probability among all items; what is blocked is only never chosen.
+
+    Attributes:
+        scores: Log-probability of the words chosen so far of each row, (n_rows,); kept where rows keep their places.
+        chances: What was returned last, (n_rows, n_words).
+    """
+
+    def __init__(self, trie: Trie, *, start: int, blocked: torch.Tensor, rows_per_prompt: int, end: int) -> None:
+        """Stand at the root.
+
+        Args:
+            trie: All items as paths of word ids.
+            start: Length of the prompts; what comes after is walked.
+            blocked: Edges that must not be taken, (n_prompts, n_edges) of bool.
+            rows_per_prompt: Neighbouring rows that belong to one prompt.
+            end: Id of the word that fills rows that are finished.
+        """
+        self._table = trie_table(trie, blocked.device)
+        self._start, self._blocked, self._per, self._end = start, blocked, rows_per_prompt, end
+        self.scores: torch.Tensor | None = None
+        self.chances: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities under the trie, (n_rows, n_words)."""
+        if self.chances is not None:  # of the word that was chosen since
+            self.scores = self.scores + self.chances.gather(1, input_ids[:, -1:]).squeeze(1)
+        else:
+            self.scores = scores.new_zeros(len(scores), dtype=torch.float32)
+        nodes = self._table.walk(input_ids[:, self._start :])
+        rows, edges = self._table.leaving(nodes)
+        words = self._table.words[edges]
+        out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
+        out[rows, words] = scores[rows, words].float()
+        chances = out[rows, words] - out.logsumexp(1)[rows]
+        out[rows, words] = chances.masked_fill(self._blocked[rows // self._per, edges], -torch.inf)
+        out[self._table.is_end(nodes), self._end] = 0.0
+        self.chances = out
+        return out
+
+    def finish(self, sequences: torch.Tensor) -> torch.Tensor:
+        """Log-probability of each row's item once the last word is chosen too, (n_rows,)."""
+        return self.scores + self.chances.gather(1, sequences[:, -1:]).squeeze(1)
+
+
+class TrieTable:
+    """A trie as tensors: from any number of nodes at once to their edges, and from words to nodes."""
+
+    def __init__(self, trie: Trie, device: torch.device) -> None:
+        """Copy the trie's arrays to the device."""
+
+        def on_device(array: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(np.ascontiguousarray(array), device=device)
+
+        self.words = on_device(trie.words)
+        self._first = on_device(trie.first_edges)
+        self._base = int(trie.words.max()) + 1
+        # edges are sorted by node, then by word, so these keys ascend and a word's edge is found by bisection
+        self._keys = on_device(trie.parents * self._base + trie.words)
+        rows = np.full(len(trie.words) + 2, -1)  # the last node is "nowhere"
+        rows[trie.leaves] = np.arange(len(trie.leaves))
+        self._rows = on_device(rows)
+
+    @property
+    def _nowhere(self) -> int:
+        return len(self.words) + 1
+
+    def walk(self, words: torch.Tensor) -> torch.Tensor:
+        """Node after these words from the root, (n_rows,); "nowhere" once a word leads off the trie.
+
+        Behind an item's end its node stays, whatever comes.
+        """
+        nodes = torch.zeros(len(words), dtype=torch.long, device=words.device)
+        for word in words.T:
+            keys = nodes * self._base + word
+            edges = torch.searchsorted(self._keys, keys).clamp(max=len(self._keys) - 1)
+            found = (self._keys[edges] == keys) & (word < self._base)
+            nodes = torch.where(self.is_end(nodes), nodes, torch.where(found, edges + 1, self._nowhere))
+        return nodes
+
+    def leaving(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows and edges of every way on: row r stands at ``nodes[r]``; both (n_ways,)."""
+        nodes = nodes.clamp(max=len(self.words))  # nothing leaves nowhere, like the last node
+        counts = self._first[nodes + 1] - self._first[nodes]
+        rows = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), counts)
+        ahead = torch.arange(len(rows), device=nodes.device) - (counts.cumsum(0) - counts)[rows]
+        return rows, self._first[nodes][rows] + ahead
+
+    def is_end(self, nodes: torch.Tensor) -> torch.Tensor:
+        """Whether an item ends at each node."""
+        return self._rows[nodes] >= 0
+
+    def items(self, words: torch.Tensor) -> torch.Tensor:
+        """Catalog row of the item that each row of words spells from its beginning, -1 for none; (n_rows,)."""
+        return self._rows[self.walk(words)]
+
+
+@lru_cache(maxsize=8)
+def trie_table(trie: Trie, device: torch.device) -> TrieTable:
+    """The tensors of a trie, made once."""
+    return TrieTable(trie, device)
+
+
+class StopWhen(StoppingCriteria):
+    """Ends all rows at the next word once a question is answered with yes: an event of a Stop button, say."""
+
+    def __init__(self, asked: Callable[[], bool]) -> None:
+        """Ask this after every word."""
+        self._asked = asked
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        """All rows or none."""
+        return torch.full((len(input_ids),), self._asked(), dtype=torch.bool, device=input_ids.device)
+
+
+def stop_when(event: Event | None) -> list[StoppingCriteria]:
+    """What ends generation when the event is set; nothing without an event."""
+    return [] if event is None else [StopWhen(event.is_set)]

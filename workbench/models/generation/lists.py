@@ -1,0 +1,299 @@
+"""Lists of items that the model writes: by beam, by chance, or as a slate that grows item by item."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workbench.catalogs import item_labels
+from workbench.language import Prompt
+from workbench.models.generation.decode import Found, draw_items, search_beams, write
+from workbench.models.generation.settings import Decoding
+from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.ranking import Histories, as_histories, item_codes
+from workbench.models.vectors import unit_rows
+
+SOMEBODY = "somebody"
+LOSERS = 4  # words that lost against the chosen one, as they are told
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a slate, as it is written.
+
+    Attributes:
+        place: Place of the item in the slate, from 1.
+        text: The word as people read it: a title, a piece of one, or ``code 17``.
+        probability: Of this word among those that could stand here, 0 to 1.
+        others: The likeliest words that lost, (text, probability).
+        item_id: The item, once its last word is written; else empty.
+    """
+
+    place: int
+    text: str
+    probability: float
+    others: tuple[tuple[str, float], ...]
+    item_id: str = ""
+
+
+def generate(
+    recommender: GPT2Recommender,
+    prompt: Prompt | Histories,
+    *,
+    request: str | Mapping[str, str] | None = None,
+    context: Mapping[str, Any] | None = None,
+    profile: Mapping[str, Any] | None = None,
+    stop: Event | None = None,
+    on_word: Callable[[Word], None] | None = None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Lists of items, written word by word under the trie of the spelling: no item twice, nothing outside the catalog.
+
+    Args:
+        recommender: Who writes.
+        prompt: A ``Prompt``, or histories as in ``rank``.
+        request: A wish in words, as in ``rank``; part of a ``Prompt`` already.
+        context: As in ``rank``; part of a ``Prompt`` already.
+        profile: As in ``rank``; part of a ``Prompt`` already.
+        stop: Set it, and writing ends at the next word; what is finished by then is returned.
+        on_word: Called after each word of a slate (``how="greedy"``, one user).
+        settings: Of :class:`workbench.models.generation.Decoding`: ``k``, ``how``, ``width``, ``temperature``, ``top_p``,
+            ``diversity``, ``seed``, ``exclude_seen``, ``constrain``.
+
+    Returns:
+        Rankings table ``user_id, item_id, rank, score`` (log-probability among all items after the prompt): for a beam
+        and draws in order of probability, for a slate in the order of writing, where each score is that of the item after
+        those before it. With ``constrain=False`` an ``item_id`` is missing where what was written is no item.
+        ``attrs["stopped"]`` says whether it was ended early.
+
+    Raises:
+        ValueError: If an item of a history is unknown, settings contradict each other, or context or profile say what was
+            not learned.
+
+    Example:
+        >>> from workbench.models import start_recommender
+        >>> catalog = pd.DataFrame({"item_id": ["a", "b", "c"], "title": ["Alien", "Brazil", "Cube"]})
+        >>> recommender = start_recommender(catalog, layers=1, width=16, heads=2)
+        >>> sorted(generate(recommender, Prompt(history=("a",)), k=5)["item_id"])
+        ['b', 'c']
+    """
+    decoding = Decoding(**settings)
+    said: dict[str, Any] = {"request": request, "context": context, "profile": profile}
+    if isinstance(prompt, Prompt):
+        if any(said.values()):
+            raise ValueError("request, context and profile are part of the Prompt already; say them once.")
+        said = {"request": prompt.request, "context": prompt.context, "profile": prompt.profile}
+        prompt = {SOMEBODY: prompt.history}
+    histories = as_histories(prompt)
+    items = recommender.vocabulary.spelling.items
+    seen = item_codes(histories, items=pd.Index(items, dtype=object))
+    prompts = recommender.prompts(histories, said)
+    if decoding.how == "greedy":
+        whole = [[recommender, own, rows] for own, rows in zip(prompts, seen, strict=True)]
+        lists = [_write_slate(*one, decoding=decoding, stop=stop, on_word=on_word) for one in whole]
+    else:
+        find = _find_by_beam if decoding.how == "beam" else _draw
+        lists = find(recommender, prompts, seen, decoding=decoding, stop=stop)
+    table = _table(list(histories), lists, items=items)
+    table.attrs["stopped"] = bool(stop is not None and stop.is_set())
+    return table
+
+
+def rank_by_beam(
+    recommender: GPT2Recommender,
+    histories: Mapping[str, Sequence[str]],
+    *,
+    said: Mapping[str, Any],
+    width: int,
+    k: int,
+    exclude_seen: bool,
+    candidates: Sequence[str] | None,
+) -> pd.DataFrame:
+    """What ``rank`` answers where the items are too many to score them all: the best that a beam finds."""
+    items = pd.Index(recommender.vocabulary.spelling.items, dtype=object)
+    out = item_codes(histories, items=items) if exclude_seen else [np.empty(0, dtype=int)] * len(histories)
+    if candidates is not None:
+        others = np.flatnonzero(~items.isin(list(candidates)))
+        out = [np.concatenate([rows, others]) for rows in out]
+    decoding = Decoding(k=k, width=max(k, width))
+    lists = _find_by_beam(recommender, recommender.prompts(histories, said), out, decoding=decoding, stop=None)
+    return _table(list(histories), lists, items=items)
+
+
+def _find_by_beam(
+    recommender: GPT2Recommender,
+    prompts: Sequence[list[int]],
+    seen: Sequence[np.ndarray],
+    *,
+    decoding: Decoding,
+    stop: Event | None,
+) -> list[Found]:
+    """The k best of each beam, best first."""
+    blocked = _blocked(recommender, seen, decoding)
+    width = min(max(decoding.beams, decoding.k), len(recommender.catalog))
+    found = search_beams(recommender, prompts, blocked=blocked, width=width, stop=stop)
+    return [_best(own)[: decoding.k] for own in found]
+
+
+def _draw(
+    recommender: GPT2Recommender,
+    prompts: Sequence[list[int]],
+    seen: Sequence[np.ndarray],
+    *,
+    decoding: Decoding,
+    stop: Event | None,
+) -> list[Found]:
+    """K different items per prompt: drawn, and drawn again without those that are there, until there are enough."""
+    chance = {"temperature": decoding.temperature, "top_p": decoding.top_p}
+    gone = [set(rows.tolist()) if decoding.exclude_seen else set() for rows in seen]
+    lists: list[dict[int, float]] = [{} for _ in prompts]
+    with torch.random.fork_rng(devices=[recommender.device] if recommender.device.type == "cuda" else []):
+        torch.manual_seed(decoding.seed)
+        while not (stop is not None and stop.is_set()):
+            going = [
+                i for i, own in enumerate(lists) if len(own) < decoding.k and len(gone[i]) < len(recommender.catalog)
+            ]
+            if not going:
+                break
+            blocked = _blocked(recommender, [np.array(sorted(gone[i]), dtype=int) for i in going], decoding)
+            some = [prompts[i] for i in going]
+            found = draw_items(recommender, some, blocked=blocked, draws=decoding.k, stop=stop, **chance)
+            for i, own in zip(going, found, strict=True):
+                for row, score in own:
+                    if len(lists[i]) < decoding.k:
+                        lists[i].setdefault(row if row >= 0 else -1 - len(lists[i]), score)
+                gone[i] |= {row for row in lists[i] if row >= 0}
+            if not decoding.constrain:
+                break
+    return [_best([(max(row, -1), score) for row, score in own.items()]) for own in lists]
+
+
+def _write_slate(
+    recommender: GPT2Recommender,
+    prompt: list[int],
+    seen: np.ndarray,
+    *,
+    decoding: Decoding,
+    stop: Event | None,
+    on_word: Callable[[Word], None] | None,
+) -> Found:
+    """A slate of k items: each is written behind the prompt and the items before it.
+
+    With diversity, each place goes to the item of a beam with the highest log-probability less ``diversity`` times its
+    cosine with the most similar item before it (maximal marginal relevance; Carbonell and Goldstein, 1998).
+    """
+    slate: Found = []
+    vectors = _directions(recommender) if decoding.diversity else None
+    while len(slate) < min(decoding.k, len(recommender.catalog)) and not (stop is not None and stop.is_set()):
+        rows = [row for row, _ in slate if row >= 0]
+        out = np.concatenate([seen if decoding.exclude_seen else seen[:0], np.array(rows, dtype=int)]).astype(int)
+        if len(np.unique(out)) == len(recommender.catalog):
+            break
+        blocked, longer = _blocked(recommender, [out], decoding), _lengthen(recommender, prompt, rows)
+        if vectors is None:
+            written = write(
+                recommender,
+                [longer],
+                blocked=blocked,
+                per_prompt=1,
+                stop=stop,
+                told=_teller(recommender, len(slate) + 1, on_word) if on_word else None,
+                do_sample=False,
+            )
+            found = [(int(written.rows[0]), float(written.scores[0]))]
+        else:
+            found = search_beams(recommender, [longer], blocked=blocked, width=decoding.beams, stop=stop)[0]
+            found = _most_worth([pair for pair in found if pair[0] >= 0], rows, vectors, decoding.diversity)
+            if on_word and found:
+                _tell_item(recommender, len(slate) + 1, found[0], on_word)
+        if not found or (found[0][0] < 0 and decoding.constrain):  # ended early
+            break
+        slate += found[:1]
+    return slate
+
+
+def _lengthen(recommender: GPT2Recommender, prompt: list[int], rows: Sequence[int]) -> list[int]:
+    """The prompt with items behind it, cut at its old end where the model reads no more."""
+    items = recommender.vocabulary.items(rows)
+    room = recommender.model.config.n_positions - recommender.vocabulary.trie.longest - len(prompt)
+    return prompt + items[max(0, len(items) - max(room, 0)) :] if room > 0 else prompt
+
+
+def _most_worth(found: Found, rows: Sequence[int], vectors: np.ndarray, diversity: float) -> Found:
+    """The items found, the one of the highest log-probability less similarity to those before first."""
+    if not rows:
+        return _best(found)
+    alike = {row: float((vectors[row] @ vectors[list(rows)].T).max()) for row, _ in found}
+    return sorted(found, key=lambda pair: -(pair[1] - diversity * alike[pair[0]]))
+
+
+def _directions(recommender: GPT2Recommender) -> np.ndarray:
+    """Item vectors less their mean, each of length 1, (n_items, d_model)."""
+    with recommender.at_rest():
+        rows = recommender.item_rows().float().cpu().numpy()
+    return unit_rows(rows - rows.mean(axis=0))
+
+
+def _teller(recommender: GPT2Recommender, place: int, on_word: Callable[[Word], None]) -> Callable:
+    """Tells the words of one item of a slate; it knows which item once the last word is there."""
+    so_far: list[int] = []
+    titles = dict(zip(recommender.vocabulary.spelled, item_labels(recommender.catalog), strict=True))
+    items = dict(zip(recommender.vocabulary.spelled, recommender.vocabulary.spelling.items, strict=True))
+
+    def told(word: int, chances: torch.Tensor) -> None:
+        likeliest = torch.topk(chances, LOSERS + 1)
+        losers = [
+            (_read(recommender, [*so_far, other], titles), float(np.exp(score)))
+            for score, other in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True)
+            if other != word and score > -np.inf
+        ]
+        so_far.append(word)
+        text, own = _read(recommender, so_far, titles), items.get(tuple(so_far), "")
+        on_word(Word(place, text, float(chances[word].exp()), tuple(losers[:LOSERS]), own))
+
+    return told
+
+
+def _tell_item(
+    recommender: GPT2Recommender, place: int, found: tuple[int, float], on_word: Callable[[Word], None]
+) -> None:
+    """Tells a whole item at once."""
+    row, score = found
+    label = item_labels(recommender.catalog.iloc[[row]])[0]
+    on_word(Word(place, label, float(np.exp(score)), (), recommender.vocabulary.spelling.items[row]))
+
+
+def _read(recommender: GPT2Recommender, words: list[int], titles: Mapping[tuple[int, ...], str]) -> str:
+    """The last of these words as people read it: the title where it ends an item, else the piece or the code."""
+    vocabulary, word = recommender.vocabulary, words[-1]
+    if word >= vocabulary.first_item:
+        return titles.get(tuple(words), f"code {word - vocabulary.first_item}")
+    return "(end)" if word >= vocabulary.n_text else recommender.tokenizer.decode([word])
+
+
+def _blocked(recommender: GPT2Recommender, out: Sequence[np.ndarray], decoding: Decoding) -> np.ndarray | None:
+    """Edges of the trie that must not be taken, (n_prompts, n_edges); None where any word may be written."""
+    if not decoding.constrain:
+        return None
+    trie = recommender.vocabulary.trie
+    return np.stack([trie.blocked(rows if decoding.exclude_seen else rows[:0]) for rows in out])
+
+
+def _best(found: Found) -> Found:
+    """In order of probability, equal ones in catalog order."""
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _table(users: Sequence[str], lists: Sequence[Found], *, items: Sequence[str]) -> pd.DataFrame:
+    """The rankings table of lists of catalog rows; what is no item has no id."""
+    rows = [
+        (user, items[row] if row >= 0 else None, rank, score)
+        for user, own in zip(users, lists, strict=True)
+        for rank, (row, score) in enumerate(own, start=1)
+    ]
+    table = pd.DataFrame(rows, columns=["user_id", "item_id", "rank", "score"])
+    return table.astype({"user_id": "str", "item_id": "str", "rank": "int64", "score": "float32"})

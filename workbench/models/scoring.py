@@ -1,0 +1,143 @@
+"""The probability of every item after a prompt, whatever the spelling: all paths of the trie, each walked once.
+
+The hidden state at the end of the prompt scores the first word of every item. Where items take several words, the nodes
+of the trie that decide between items are read as well, once each: a part of the trie lies in one row, one node behind the
+other, and the attention mask lets a node see the prompt and its own ancestors. What is certain is not read at all.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from transformers import GPT2LMHeadModel
+
+from workbench.language import Vocabulary
+from workbench.language.trie import Trie
+
+NODES = 192  # nodes of a row, at least one whole branch of the root
+EXACT = 2_000  # items up to which all are scored where an item takes several words; beyond, a beam looks for the best
+
+
+@dataclass(frozen=True, eq=False)
+class Branches:
+    """The decisive nodes of a trie below the root, laid out in rows that are read at once.
+
+    Attributes:
+        words: Id of the word that leads to each node, 0 where a row is filled up; (n_rows, n_columns).
+        depths: Words from the prompt to the node, 0 for the first; (n_rows, n_columns).
+        sees: Which nodes of its row a node sees: its ancestors and itself; (n_rows, n_columns, n_columns) of bool.
+        places: Where in the flat rows each decisive node but the root stands, (n_decisive - 1,).
+    """
+
+    words: torch.Tensor
+    depths: torch.Tensor
+    sees: torch.Tensor
+    places: torch.Tensor
+
+
+def score_items(
+    model: GPT2LMHeadModel, vocabulary: Vocabulary, prompts: list[list[int]], *, states: torch.Tensor
+) -> torch.Tensor:
+    """Log-probability of every item after each prompt, at most 0, float32, (n_prompts, n_items); they sum to one.
+
+    Args:
+        model: At rest.
+        vocabulary: Which words items are written in.
+        prompts: Ids.
+        states: Hidden state at the end of each prompt, (n_prompts, d_model).
+    """
+    trie, rows = vocabulary.trie, model.transformer.wte.weight
+    if trie.longest == 1 and not vocabulary.spelling.in_text:
+        return torch.log_softmax((states @ rows[vocabulary.item_words].T).float(), dim=-1)
+    if len(trie.decisive) == 1:
+        return torch.stack([_walk(trie, state[None], rows) for state in states])
+    branches = lay_out_branches(trie, device=rows.device)
+    tables = []
+    for prompt, state in zip(prompts, states, strict=True):
+        hidden = _read_branches(model, prompt, branches)
+        tables.append(_walk(trie, torch.cat([state[None], hidden]), rows))
+    return torch.stack(tables)
+
+
+def _read_branches(model: GPT2LMHeadModel, prompt: list[int], branches: Branches) -> torch.Tensor:
+    """Hidden state at every decisive node but the root, (n_decisive - 1, d_model)."""
+    device, (n_rows, n_columns) = branches.words.device, branches.words.shape
+    cache = model.transformer(torch.tensor([prompt], device=device), use_cache=True).past_key_values
+    cache.batch_repeat_interleave(n_rows)
+    before = torch.ones(n_rows, n_columns, len(prompt), dtype=torch.bool, device=device)
+    hidden = model.transformer(
+        branches.words,
+        past_key_values=cache,
+        position_ids=branches.depths + len(prompt),
+        attention_mask=torch.cat([before, branches.sees], dim=2)[:, None],
+        use_cache=True,
+    ).last_hidden_state
+    return hidden.flatten(0, 1)[branches.places]
+
+
+def _walk(trie: Trie, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Sum of log-probabilities along each item's path, (n_items,); ``hidden`` has a row per decisive node."""
+    tensors = _edge_tensors(trie, rows.device)
+    nodes = tensors["nodes"]
+    logits = (hidden[nodes] * rows[tensors["words"]]).sum(1).float()  # of every edge that is a choice
+    highest = torch.full((len(hidden),), -torch.inf, device=rows.device).scatter_reduce(0, nodes, logits, "amax")
+    sums = torch.zeros_like(highest).scatter_add(0, nodes, (logits - highest[nodes]).exp())
+    chances = torch.zeros(len(trie.words) + 1, device=rows.device)  # 0 for what is certain, and for the filling, -1
+    chances[tensors["edges"]] = logits - (highest + sums.log())[nodes]
+    return chances[tensors["paths"]].sum(1)
+
+
+@lru_cache(maxsize=8)
+def _edge_tensors(trie: Trie, device: torch.device) -> dict[str, torch.Tensor]:
+    """On a device: ``paths``; of the ``edges`` that leave a fork, ``words`` and place of the node among decisive ones."""
+    edges = np.flatnonzero(np.isin(trie.parents, trie.forks))
+    arrays = {
+        "edges": edges,
+        "words": trie.words[edges],
+        "nodes": np.searchsorted(trie.decisive, trie.parents[edges]),
+        "paths": trie.paths,
+    }
+    return {name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
+
+
+@lru_cache(maxsize=8)
+def lay_out_branches(trie: Trie, *, device: torch.device) -> Branches:
+    """The trie's decisive nodes in rows: whole branches of the root, each with all that is below it.
+
+    Example:
+        >>> from workbench.language.trie import build_trie
+        >>> branches = lay_out_branches(build_trie([(7, 1, 2), (7, 1, 3), (8, 4)]), device=torch.device("cpu"))
+        >>> branches.words.tolist(), branches.depths.tolist()
+        ([[7, 1]], [[0, 1]])
+    """
+    rows = list(_fill_rows(trie))
+    n_columns = max(map(len, rows))
+    words, depths = np.zeros((2, len(rows), n_columns), dtype=np.int64)
+    sees = np.zeros((len(rows), n_columns, n_columns), dtype=bool)
+    sees[:, np.arange(n_columns), np.arange(n_columns)] = True  # the filling sees itself, or its softmax is empty
+    places = np.zeros(len(trie.decisive), dtype=np.int64)
+    for number, row in enumerate(rows):
+        columns = {node: column for column, node in enumerate(row)}
+        for node, column in columns.items():
+            line = trie.ancestors(node)
+            words[number, column], depths[number, column] = trie.words[node - 1], len(line) - 1
+            sees[number, column, [columns[one] for one in line]] = True
+            places[np.searchsorted(trie.decisive, node)] = number * n_columns + column
+    arrays = (words, depths, sees, places[1:])
+    return Branches(*(torch.as_tensor(array, device=device) for array in arrays))
+
+
+def _fill_rows(trie: Trie) -> Iterator[list[int]]:
+    """Decisive nodes, some whole branches of the root at a time."""
+    branches: dict[int, list[int]] = {}
+    for node in trie.decisive[1:].tolist():
+        branches.setdefault(trie.ancestors(node)[0], []).append(node)
+    row: list[int] = []
+    for branch in branches.values():
+        if row and len(row) + len(branch) > NODES:
+            yield row
+            row = []
+        row += branch
+    yield row
