@@ -233,7 +233,7 @@ def test_ranking_names_no_device(on_meta):
 
 def test_the_check_on_devices_would_notice_rows_left_on_the_cpu(on_meta, monkeypatch):
     recommender, _ = on_meta
-    monkeypatch.setattr(recommender, "item_rows", lambda: torch.zeros(10, 16))
+    monkeypatch.setattr(recommender, "hidden_states", lambda prompts: torch.zeros(len(prompts), 16))
     with OneDevice(), pytest.raises(RuntimeError, match="mixes devices"):
         recommender.rank({"a": IDS[:6]})
 

@@ -14,7 +14,8 @@ from workbench.language.requests import held_out
 from workbench.language.wording import FRAMES
 from workbench.models.start import start_recommender
 from workbench.training import batches as module
-from workbench.training.batches import NO_TARGET, POOL, Sentences
+from workbench.training.batches import POOL, Sentences
+from workbench.training.windows import NO_TARGET
 
 
 def make(split, config, **settings):
@@ -107,9 +108,8 @@ def test_no_held_out_item_stands_in_a_sentence_of_a_person(wanderings, tiny_conf
         met |= {row for pair in history_rows(sentences, batch) for part in pair for row in part}
         if "wish_after_history" in batch:
             group = batch["wish_after_history"]
-            met |= {row for words in group["words"] for row in item_rows(sentences, words)} | set(
-                group["targets"].tolist()
-            )
+            met |= {row for words in group["words"] for row in item_rows(sentences, words)}
+            met |= set(group["targets"].flatten().tolist()) - {NO_TARGET}
     held = set(split.validation["item_id"]) | set(split.test["item_id"])
     assert {ids[row] for row in met} == set(split.train["item_id"])
     assert not {ids[row] for row in met} & held
@@ -122,11 +122,10 @@ def test_a_wish_after_a_history_asks_for_the_next_film(wanderings, tiny_config):
     words = sentences.recommender.vocabulary
     for step in range(len(sentences)):
         group = sentences[step].get("wish_after_history")
-        for row, end, target in (
-            zip(*(group[name] for name in ("words", "ends", "targets")), strict=True) if group else ()
-        ):
+        for row, targets in zip(group["words"], group["targets"], strict=True) if group else ():
+            [end] = (targets != NO_TARGET).nonzero().flatten().tolist()
             read = [ids[i] for i in item_rows(sentences, row[: end + 1])]
-            user, place = ids[target].split("-")
+            user, place = ids[targets[end]].split("-")
             assert read == [f"{user}-{p}" for p in range(int(place) - len(read), int(place))] and read
             assert row[0] == words.control("history") and row[end] == words.control("recommend")
             assert len(row) <= sentences.recommender.template.max_words

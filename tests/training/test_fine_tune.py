@@ -15,7 +15,7 @@ import torch
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.start import start_recommender
 from workbench.training import TrainingConfig, fine_tune, read_texts, watch
-from workbench.training.batches import description_group, item_texts
+from workbench.training.batches import item_texts, text_group
 from workbench.training.loss import sentence_loss
 from workbench.training.steps import training_arguments
 
@@ -284,7 +284,7 @@ def test_settings_that_cannot_work_are_refused_at_once(settings, message):
 
 def test_a_start_from_text_has_read_descriptions_and_no_history(cycles, tiny_config):
     def surprise(recommender):
-        groups = {"description": description_group(recommender, item_texts(cycles.dataset.catalog))}
+        groups = {"description": text_group(recommender, item_texts(cycles.dataset.catalog))}
         losses = sentence_loss(recommender.model.transformer, groups, vocabulary=recommender.vocabulary)
         return losses["total"].item()
 

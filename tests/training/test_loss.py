@@ -77,7 +77,7 @@ def test_each_kind_of_sentence_is_scored_against_the_words_that_could_stand_ther
     losses = sentence_loss(recommender.model.transformer, groups, vocabulary=words)
     for name, group in groups.items():
         hidden = recommender.model.transformer(group["words"]).last_hidden_state
-        if "ends" in group:
+        if "chances" in group:
             hidden = hidden[range(len(hidden)), group["ends"]]
         text = name == "description"
         logits = hidden @ (rows[: words.first_item] if text else rows[words.first_item :]).T
@@ -97,8 +97,7 @@ def test_what_stands_in_the_padding_changes_no_loss(batch):
         group = groups[name]
         wider = torch.nn.functional.pad(group["words"], (0, 5), value=7)
         groups[name] = {**group, "words": wider}
-        if "ends" not in group:
-            groups[name]["targets"] = torch.nn.functional.pad(group["targets"], (0, 5), value=-100)
+        groups[name]["targets"] = torch.nn.functional.pad(group["targets"], (0, 5), value=-100)
     after = sentence_loss(recommender.model.transformer, groups, vocabulary=recommender.vocabulary)
     for name in before:
         torch.testing.assert_close(after[name], before[name], atol=1e-5, rtol=1e-5)

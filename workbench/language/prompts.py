@@ -112,7 +112,7 @@ class PromptTemplate:
         pieces = self.request_pieces(tokenizer, whole)
         n_pieces = len(encode(tokenizer, whole.strip()[:10_000].lower())) if len(pieces) == self.max_request else 0
         rows = [int(row) for row in history] if "history" in self.parts else []
-        kept = self._newest(vocabulary, rows, budget=self.max_history_with_request if pieces else self.max_history)
+        kept = self.newest(vocabulary, rows, budget=self.max_history_with_request if pieces else self.max_history)
         return Kept(
             profile=tuple(vocabulary.mark_ids("profile", profile if "profile" in self.parts else None)),
             rows=tuple(kept),
@@ -184,7 +184,7 @@ class PromptTemplate:
             raise ValueError(f"{path} holds no template ({error}); PromptTemplate.save writes one.") from error
 
     @staticmethod
-    def _newest(vocabulary: Vocabulary, rows: list[int], *, budget: int) -> list[int]:
+    def newest(vocabulary: Vocabulary, rows: list[int], *, budget: int) -> list[int]:
         """The newest rows whose words fit the budget."""
         first = len(rows)
         while first and len(vocabulary.spelled[rows[first - 1]]) <= budget:

@@ -56,7 +56,7 @@ def spell(
         how: ``"atomic"``: one new word per item (as in SASRec and GPTRec Top-K). ``"semantic"``: code words from a
             residual quantisation of ``embeddings`` (as in TIGER). ``"title"``: the title in word pieces (as in P5).
         embeddings: Vectors of the items, indexed by (``kind``, ``id``) or by item id, made of training data only: for
-            ``"semantic"``, see ``workbench.models.describe_items``.
+            ``"semantic"``, see ``workbench.models.embed_catalog``.
         tokenizer: For ``"title"``: makes the word pieces.
         seed: Of the quantisation.
 
@@ -82,7 +82,7 @@ def spell(
             raise ValueError("the spelling 'title' needs tokenizer=, such as train_tokenizer(catalog['title']).")
         return Spelling(how, items, title_codes(catalog, tokenizer), 0)
     if embeddings is None:
-        raise ValueError("the spelling 'semantic' needs embeddings=, such as workbench.models.describe_items(split).")
+        raise ValueError("the spelling 'semantic' needs embeddings=, such as workbench.models.embed_catalog(catalog).")
     codes, n_words, report = residual_codes(_vectors(embeddings, items), seed=seed)
     return Spelling(how, items, codes, n_words, report)
 

@@ -48,6 +48,24 @@ class Trie:
         return np.unique([0, *(node for fork in self.forks.tolist() for node in self.ancestors(fork))])
 
     @cached_property
+    def stops(self) -> np.ndarray:
+        """From each node on, the first that is a fork or an end, by words that are certain; (n_nodes,)."""
+        stops = np.arange(len(self.parents) + 1)
+        single = np.flatnonzero(np.diff(self.first_edges) == 1)
+        stops[single] = self.first_edges[single] + 1
+        while (ahead := stops[stops] != stops).any():
+            stops[ahead] = stops[stops[ahead]]
+        return stops
+
+    @cached_property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """How many words lead to each node, and an item whose path they begin; both (n_nodes,)."""
+        depths, items = np.zeros((2, len(self.parents) + 1), dtype=np.int64)
+        rows, columns = np.nonzero(self.paths >= 0)
+        depths[self.paths[rows, columns] + 1], items[self.paths[rows, columns] + 1] = columns + 1, rows
+        return depths, items
+
+    @cached_property
     def leaves(self) -> np.ndarray:
         """Node at the end of each item's path, (n_items,); two items never share one."""
         last = (self.paths >= 0).sum(axis=1) - 1

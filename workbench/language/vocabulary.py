@@ -68,6 +68,22 @@ class Vocabulary:
             return tuple((*code, self.control("end")) for code in self.spelling.codes)
         return tuple(tuple(self.first_item + word for word in code) for code in self.spelling.codes)
 
+    @property
+    def mean_length(self) -> float:
+        """Words of an item, on average."""
+        return sum(map(len, self.spelled)) / len(self.spelled)
+
+    def task(self, name: str) -> int:
+        """Id of the mark that asks for a text, such as ``"review"``.
+
+        Raises:
+            ValueError: If the model has not learned to write one.
+        """
+        mark = ("task", "write", name)
+        if mark not in self.marks:
+            raise ValueError(f"this recommender has not learned to write a {name}; train with {name}s= above 0.")
+        return self.first_mark + self.marks.index(mark)
+
     @cached_property
     def trie(self) -> Trie:
         """All items as paths of word ids."""

@@ -1,5 +1,6 @@
 """Everything that can rank: counting models, word matching and GPT-2. All of them answer one call, ``rank``."""
 
+from workbench.models.catalog_vectors import embed_catalog
 from workbench.models.counting import EASE, CoOccurrence, Popularity, Transitions
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.start import start_recommender
@@ -13,6 +14,7 @@ __all__ = [
     "GPT2Recommender",
     "Popularity",
     "Transitions",
+    "embed_catalog",
     "embed_items",
     "embed_profiles",
     "embed_text",

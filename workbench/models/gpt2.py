@@ -107,8 +107,8 @@ class GPT2Recommender:
     ) -> pd.DataFrame:
         """The k best items for every user, by log-probability under the item words.
 
-        Of a catalog of more than 2,000 items that take several words each, a beam of 50 looks for the best; what it does
-        not meet is not listed.
+        Of a catalog of more than 2,000 items that take several words each, a beam of 50 looks for the best; what it
+        does not meet is not listed.
 
         Args:
             histories: ``{user_id: [item_id, ...]}``, oldest first, or an interactions table. An empty list is allowed.
@@ -197,7 +197,7 @@ class GPT2Recommender:
             yield block, states  # outside the lock: whoever stops reading here must not keep it
 
     def prompts(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> list[list[int]]:
-        """Ids of the words the model reads for each user; ``said`` holds request, context and profile as in ``rank``."""
+        """Ids of the words the model reads for each user; ``said``: request, context and profile as in ``rank``."""
         rows = item_codes(histories, items=pd.Index(self.vocabulary.spelling.items, dtype=object))
         return [
             self.prompt(own.tolist(), **{part: said_to(user, part, value) for part, value in said.items()})

@@ -1,8 +1,8 @@
 """The probability of every item after a prompt, whatever the spelling: all paths of the trie, each walked once.
 
-The hidden state at the end of the prompt scores the first word of every item. Where items take several words, the nodes
-of the trie that decide between items are read as well, once each: a part of the trie lies in one row, one node behind the
-other, and the attention mask lets a node see the prompt and its own ancestors. What is certain is not read at all.
+The hidden state at the end of the prompt scores the first word of every item. Where items take several words, the
+nodes of the trie that decide between items are read as well, once each: a part of the trie lies in one row, one node
+behind the other, and the attention mask lets a node see the prompt and its own ancestors. What is certain is not read.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from transformers import GPT2LMHeadModel
+from transformers import Cache, GPT2LMHeadModel
 
 from workbench.language import Vocabulary
 from workbench.language.trie import Trie
@@ -67,14 +67,50 @@ def _read_branches(model: GPT2LMHeadModel, prompt: list[int], branches: Branches
     cache = model.transformer(torch.tensor([prompt], device=device), use_cache=True).past_key_values
     cache.batch_repeat_interleave(n_rows)
     before = torch.ones(n_rows, n_columns, len(prompt), dtype=torch.bool, device=device)
-    hidden = model.transformer(
+    hidden = read_with_mask(
+        model,
         branches.words,
-        past_key_values=cache,
-        position_ids=branches.depths + len(prompt),
-        attention_mask=torch.cat([before, branches.sees], dim=2)[:, None],
-        use_cache=True,
-    ).last_hidden_state
+        cache=cache,
+        positions=branches.depths + len(prompt),
+        sees=torch.cat([before, branches.sees], dim=2),
+    )
     return hidden.flatten(0, 1)[branches.places]
+
+
+def read_with_mask(
+    model: GPT2LMHeadModel, words: torch.Tensor, *, cache: Cache, positions: torch.Tensor, sees: torch.Tensor
+) -> torch.Tensor:
+    """Hidden states of words that each see only some of what is in the cache and of each other.
+
+    Args:
+        model: At rest.
+        words: Ids, (n_rows, n_columns).
+        cache: Keys and values of what was read before; those of the words are added.
+        positions: Place of each word in its sentence, (n_rows, n_columns).
+        sees: Which words each may look at, (n_rows, n_columns, n_cached + n_columns) of bool; at least one.
+    """
+    # numbers to add, which every attention kernel takes; "eager" would add a mask of bool as ones
+    mask = torch.zeros(sees.shape, dtype=model.dtype, device=sees.device)
+    mask.masked_fill_(~sees, torch.finfo(model.dtype).min)
+    reading = {"past_key_values": cache, "position_ids": positions, "attention_mask": mask[:, None]}
+    return model.transformer(words, **reading, use_cache=True).last_hidden_state
+
+
+def choose_among(logits: torch.Tensor, groups: torch.Tensor, *, n_groups: int) -> torch.Tensor:
+    """Log-probabilities of choices: those of one group sum to one.
+
+    Args:
+        logits: Of every choice, (n_choices,).
+        groups: Which group each belongs to, (n_choices,).
+        n_groups: How many there are.
+
+    Example:
+        >>> choose_among(torch.tensor([0.0, 0.0, 5.0]), torch.tensor([0, 0, 1]), n_groups=2).exp().tolist()
+        [0.5, 0.5, 1.0]
+    """
+    highest = torch.full((n_groups,), -torch.inf, device=logits.device).scatter_reduce(0, groups, logits, "amax")
+    sums = torch.zeros_like(highest).scatter_add(0, groups, (logits - highest[groups]).exp())
+    return logits - highest[groups] - sums.log()[groups]  # in this order, or large logits lose the last digits
 
 
 def _walk(trie: Trie, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -82,16 +118,14 @@ def _walk(trie: Trie, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     tensors = _edge_tensors(trie, rows.device)
     nodes = tensors["nodes"]
     logits = (hidden[nodes] * rows[tensors["words"]]).sum(1).float()  # of every edge that is a choice
-    highest = torch.full((len(hidden),), -torch.inf, device=rows.device).scatter_reduce(0, nodes, logits, "amax")
-    sums = torch.zeros_like(highest).scatter_add(0, nodes, (logits - highest[nodes]).exp())
     chances = torch.zeros(len(trie.words) + 1, device=rows.device)  # 0 for what is certain, and for the filling, -1
-    chances[tensors["edges"]] = logits - (highest + sums.log())[nodes]
+    chances[tensors["edges"]] = choose_among(logits, nodes, n_groups=len(hidden))
     return chances[tensors["paths"]].sum(1)
 
 
 @lru_cache(maxsize=8)
 def _edge_tensors(trie: Trie, device: torch.device) -> dict[str, torch.Tensor]:
-    """On a device: ``paths``; of the ``edges`` that leave a fork, ``words`` and place of the node among decisive ones."""
+    """``paths``, and of the ``edges`` that leave a fork ``words`` and ``nodes`` (places among decisive ones)."""
     edges = np.flatnonzero(np.isin(trie.parents, trie.forks))
     arrays = {
         "edges": edges,

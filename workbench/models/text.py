@@ -33,7 +33,7 @@ class BM25:
         """
         self.items = catalog["item_id"].tolist()
         self._index = bm25s.BM25()
-        self._index.index([_words(_text(row)) for row in catalog.to_dict("records")], show_progress=False)
+        self._index.index([row_words(row_text(row)) for row in catalog.to_dict("records")], show_progress=False)
         return self
 
     def rank(
@@ -50,14 +50,15 @@ class BM25:
         scores = np.zeros((len(histories), len(self.items)), dtype=np.float32)
         for row, user in enumerate(histories):
             wish = request.get(user) if isinstance(request, Mapping) else request
-            known = [word for word in _words(wish or "") if word in self._index.vocab_dict]
+            known = [word for word in row_words(wish or "") if word in self._index.vocab_dict]
             if known:
                 scores[row] = self._index.get_scores(known)
         seen = list(histories.values()) if exclude_seen else None
         return top_k(scores, users=list(histories), items=self.items, seen=seen, k=k, candidates=candidates)
 
 
-def _text(row: dict) -> str:
+def row_text(row: dict) -> str:
+    """Everything a catalog row says in words, its year and decade as people say them."""
     text = " ".join(str(row[name]) for name in TEXT_COLUMNS if isinstance(row.get(name), str)).replace("|", " ")
     if not pd.isna(row.get("year", np.nan)):
         decade = int(row["year"]) // 10 * 10
@@ -65,6 +66,7 @@ def _text(row: dict) -> str:
     return text
 
 
-def _words(text: str) -> list[str]:
+def row_words(text: str) -> list[str]:
+    """Words in lower case; a Chinese character is one."""
     spaced = "".join(f" {char} " if "\u3400" <= char <= "\u9fff" else char if char.isalnum() else " " for char in text)
     return normalize(spaced).lower().split()

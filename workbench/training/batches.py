@@ -3,12 +3,16 @@
 Step s of a run always holds the same sentences, whoever asks and whenever: everything random in it is drawn from
 (seed, s), (seed, epoch) or (seed, pool of steps). A run that was killed can therefore go on as if nothing had happened.
 
-Four kinds of sentence make the steps, each a group of rows of similar length; the last three are not in every step:
+Five kinds of sentence make the steps, each a group of rows of similar length; the last four are not in every step:
 
-- history: ``<history> a b c`` predicts ``a b c d``, an item at every place;
+- history: ``<history> a b c`` predicts ``a b c d``, an item at every place; where context or profile are learned, marks
+  stand in between at random places: ``<history> a b <evening> c`` predicts ``a b`` and, after the evening, ``c``;
 - wish: ``<request> french comedies <recommend>`` predicts all films that match, the often watched ones a little more;
 - wish after history: ``<history> a b c <request> french comedies <recommend>`` predicts d, a french comedy;
-- description: ``a <describe>`` predicts the text of a.
+- description: ``a <describe>`` predicts the text of a;
+- review: ``a <review>`` predicts what somebody wrote about a.
+
+Where an item takes several words, each of them is predicted in turn, and a wish predicts one film that matches.
 """
 
 from collections.abc import Sequence
@@ -20,18 +24,16 @@ import torch
 from torch.utils.data import Dataset
 
 from workbench.catalogs import Split
-from workbench.catalogs.schema import time_values
 from workbench.language.requests import held_out, phrase, read_requests
 from workbench.language.tokenizer import encode
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
+from workbench.training.marks import read_situations
+from workbench.training.windows import NO_TARGET, by_length, cut_windows, padded, read_histories
 
-NO_TARGET = -100
 LEAST_STEPS, STEPS_PER_ITEM = 560, 2 / 3  # length of a run whose epochs are not given; see LOG.md
 LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION = 400, 1 / 3  # more steps with wishes would cost histories; see LOG.md
 WISHES_END = 0.8  # of the run: what the last steps could still teach of wishes is little
-ROUND = 8  # rows are filled up to a multiple of this length
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
 Wish = tuple[list[int], np.ndarray]  # its words, and the catalog rows that match
@@ -46,14 +48,17 @@ class Sentences(Dataset):
         words = recommender.vocabulary
         if not len(split.train):
             raise ValueError("the split's training table is empty; there is nothing to learn from.")
-        self.users, self.histories, self.times = _histories(split.train, items=words.spelling.items)
-        self.windows = _windows(self.histories, config.max_history + 1)
+        self.users, self.histories, self.times = read_histories(split.train, items=words.spelling.items)
+        self._window = 1 + max(1, round(config.max_history / words.mean_length))
+        self.windows = cut_windows(self.histories, self._window)
         self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
         steps = max(LEAST_STEPS, STEPS_PER_ITEM * len(recommender.catalog))
         self.epochs = config.epochs or ceil(steps / self.steps_per_epoch)
         self.requests = read_requests(recommender.catalog)
         self.trained_requests = self.requests.trained
         self.texts = item_texts(recommender.catalog)
+        self.reviews = review_texts(split.train, recommender) if config.reviews else []
+        self.situations = read_situations(split, self.users, recommender.vocabulary)
         lengths = np.array([len(history) for history in self.histories])
         # a wish spread evenly would teach that unknown items are as likely as well-known ones, which histories deny
         self.fame = (1 + np.bincount(np.concatenate(self.histories), minlength=len(recommender.catalog))) ** 0.5
@@ -70,7 +75,7 @@ class Sentences(Dataset):
         """The batch of one step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         rng = np.random.default_rng((self.config.seed, 1, step))
-        batch = {"history": self._history_group(self._epoch_plan(epoch)[place], rng)}
+        batch = {"history": self._history_group(self._epoch_plan(epoch)[place], rng, step)}
         due = [kind for kind, every in self.every.items() if not step % every]
         if "wish" in due and step < WISHES_END * len(self):
             batch["wish"] = self._wish_group(*divmod(step // self.every["wish"], POOL))
@@ -78,7 +83,11 @@ class Sentences(Dataset):
             batch["wish_after_history"] = self._wish_after_history_group(rng)
         if "description" in due:
             size = self.config.descriptions * self.every["description"]
-            batch["description"] = description_group(self.recommender, [self._one_text(rng) for _ in range(size)])
+            batch["description"] = text_group(self.recommender, [self._one_text(rng) for _ in range(size)])
+        if "review" in due:
+            own = np.random.default_rng((self.config.seed, 5, step))
+            chosen = own.integers(len(self.reviews), size=self.config.reviews * self.every["review"])
+            batch["review"] = text_group(self.recommender, [self.reviews[i] for i in chosen], kind="review")
         return {name: group for name, group in batch.items() if group}
 
     def _kinds(self) -> dict[str, int]:
@@ -91,6 +100,8 @@ class Sentences(Dataset):
             every["wish_after_history"] = 2
         if self.texts and self.config.descriptions:
             every["description"] = 4
+        if self.reviews:
+            every["review"] = 4
         return every
 
     def _epoch_plan(self, epoch: int) -> list[np.ndarray]:
@@ -100,38 +111,67 @@ class Sentences(Dataset):
             rows, steps = self.config.batch_users, []
             for first in range(0, len(order), POOL * rows):
                 pool = order[first : first + POOL * rows]
-                steps += [pool[part] for part in _by_length(self.windows[pool, 3], rows)]
+                steps += [pool[part] for part in by_length(self.windows[pool, 3], rows)]
             np.random.default_rng((self.config.seed, 2, epoch)).shuffle(steps)
             self._plan = (epoch, steps)
         return self._plan[1]
 
-    def _history_group(self, chosen: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        words = self.recommender.vocabulary
-        rows, targets = [], []
+    def _history_group(self, chosen: np.ndarray, rng: np.random.Generator, step: int) -> dict[str, torch.Tensor]:
+        words, rows, targets = self.recommender.vocabulary, [], []
+        places = np.random.default_rng((self.config.seed, 6, step))  # of marks
         for user, low, high, length in self.windows[chosen]:
             start = rng.integers(low, high + 1)
             piece = slice(start, start + length)
             # events of one time have no order: each reading draws one, instead of learning the accident of the file
             order = np.lexsort((rng.random(length), self.times[user][piece]))
-            items = self.histories[user][piece][order]
-            rows.append([words.control("history"), *words.items(items[:-1])])
-            targets.append(items.tolist())
-        return {"words": self._padded(rows, 0), "targets": self._padded(targets, NO_TARGET)}
+            items = [list(words.spelled[row]) for row in self.histories[user][piece][order]]
+            profile, before = self.situations.draw(user, np.arange(start, start + length)[order], places)
+            sentence = [*profile, words.control("history")]
+            known = [False] * len(sentence)
+            for marks, own in zip(before, items, strict=True):
+                sentence += [*marks, *own]
+                known += [False] * len(marks) + [True] * len(own)
+            rows.append(sentence[:-1])
+            targets.append(self._targets(sentence[1:], known[1:]))
+        return self._group(rows, targets)
+
+    def _targets(self, words: list[int], known: list[bool]) -> list[int]:
+        """What is to be predicted, counted from the first word that items are written in."""
+        first = self.recommender.vocabulary.item_words.start
+        return [word - first if own else NO_TARGET for word, own in zip(words, known, strict=True)]
+
+    def _group(self, rows: list[list[int]], targets: list[list[int]]) -> dict[str, torch.Tensor]:
+        """Rows and targets, cut where the model reads no more."""
+        most = self.recommender.model.config.n_positions
+        words, follows = [row[:most] for row in rows], [row[:most] for row in targets]
+        return {"words": self._padded(words, 0), "targets": self._padded(follows, NO_TARGET)}
 
     def _wish_group(self, pool: int, place: int) -> dict[str, torch.Tensor]:
-        rows = self._wish_pool(pool)[place]
-        chances = np.zeros((len(rows), len(self.recommender.catalog)), dtype=np.float32)
-        for chance, (_, matching) in zip(chances, rows, strict=True):
+        wishes = self._wish_pool(pool)[place]
+        chances = np.zeros((len(wishes), len(self.recommender.catalog)), dtype=np.float32)
+        for chance, (_, matching) in zip(chances, wishes, strict=True):
             chance[matching] = self.fame[matching] / self.fame[matching].sum()
-        words = [words for words, _ in rows]
-        return {"words": self._padded(words, 0), "ends": _ends(words), "chances": torch.from_numpy(chances)}
+        rows = [words for words, _ in wishes]
+        if self.recommender.vocabulary.spelling.how == "atomic":
+            return {"words": self._padded(rows, 0), "ends": _ends(rows), "chances": torch.from_numpy(chances)}
+        rng = np.random.default_rng((self.config.seed, 7, pool, place))
+        return self._answered(rows, [int(rng.choice(len(chance), p=chance / chance.sum())) for chance in chances])
+
+    def _answered(self, prompts: list[list[int]], items: list[int]) -> dict[str, torch.Tensor]:
+        """Prompts and the item that each is answered with."""
+        words, rows, targets = self.recommender.vocabulary, [], []
+        for prompt, item in zip(prompts, items, strict=True):
+            sentence = [*prompt, *words.spelled[item]]
+            rows.append(sentence[:-1])
+            targets.append(self._targets(sentence[1:], [place >= len(prompt) for place in range(1, len(sentence))]))
+        return self._group(rows, targets)
 
     def _wish_pool(self, pool: int) -> list[list[Wish]]:
         """The wishes of a pool of steps: sorted by length, cut into steps, shuffled."""
         if self._wishes[0] != pool:
             rng, n = np.random.default_rng((self.config.seed, 3, pool)), self.config.wishes * self.every["wish"]
             wishes = [self._wish(rng) for _ in range(POOL * n)]
-            steps = [[wishes[i] for i in part] for part in _by_length([len(words) for words, _ in wishes], n)]
+            steps = [[wishes[i] for i in part] for part in by_length([len(words) for words, _ in wishes], n)]
             rng.shuffle(steps)
             self._wishes = (pool, steps)
         return self._wishes[1]
@@ -154,12 +194,11 @@ class Sentences(Dataset):
             if combination is None:
                 continue
             tail = history[max(0, place - int(rng.integers(1, keep + 1))) : place]
+            tail = self.recommender.template.newest(words, tail.tolist(), budget=keep)
             request = self._request_words(self._phrase(combination, rng))
             rows.append([words.control("history"), *words.items(tail), *request])
-            targets.append(history[place])
-        if not rows:
-            return {}
-        return {"words": self._padded(rows, 0), "ends": _ends(rows), "targets": torch.tensor(np.array(targets))}
+            targets.append(int(history[place]))
+        return self._answered(rows, targets) if rows else {}
 
     def _wish_for(self, row: int, rng: np.random.Generator) -> tuple | None:
         """One to three attributes of the item, in a combination that training may use."""
@@ -190,15 +229,32 @@ class Sentences(Dataset):
         return self.recommender.template.request_words(self.recommender.vocabulary, self.recommender.tokenizer, request)
 
 
-def description_group(recommender: GPT2Recommender, texts: Sequence[tuple[int, str]]) -> dict[str, torch.Tensor]:
-    """Sentences "item -> its text", one for each (catalog row, text)."""
+def text_group(
+    recommender: GPT2Recommender, texts: Sequence[tuple[int, str]], *, kind: str = "description"
+) -> dict[str, torch.Tensor]:
+    """Sentences "item -> its text", one for each (catalog row, text); ``kind`` "description" or "review"."""
     vocabulary, rows, targets = recommender.vocabulary, [], []
+    asked = vocabulary.control("describe") if kind == "description" else vocabulary.task("review")
     for row, text in texts:
-        pieces = encode(recommender.tokenizer, text)[:80]
-        rows.append([*vocabulary.items([row]), vocabulary.control("describe"), *pieces])
-        targets.append([NO_TARGET, *pieces, vocabulary.control("end")])
+        pieces, item = encode(recommender.tokenizer, text)[:80], vocabulary.spelled[row]
+        rows.append([*item, asked, *pieces])
+        targets.append([*[NO_TARGET] * len(item), *pieces, vocabulary.control("end")])
     at_most = recommender.model.config.n_positions
     return {"words": padded(rows, 0, at_most=at_most), "targets": padded(targets, NO_TARGET, at_most=at_most)}
+
+
+def review_texts(train: pd.DataFrame, recommender: GPT2Recommender) -> list[tuple[int, str]]:
+    """(catalog row, text) of every review among the training events.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    column = train["review"] if "review" in train else pd.Series("", index=train.index)
+    written = train[column.fillna("").astype(str).str.strip() != ""]
+    if not len(written):
+        raise ValueError("reviews is above 0, but no training event has a text in a column 'review'. Set reviews=0.")
+    rows = pd.Index(recommender.vocabulary.spelling.items, dtype=object).get_indexer(written["item_id"])
+    return [(int(row), str(text)[:600]) for row, text in zip(rows, written["review"], strict=True)]
 
 
 def item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:
@@ -209,53 +265,6 @@ def item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:
         own = [text for text in own if isinstance(text, str) and text]
         texts += [(row, text[:600]) for text in own or [str(item["title"])]]
     return texts
-
-
-def padded(rows: list[list[int]], fill: int, *, at_most: int) -> torch.Tensor:
-    """Rows of different length as one tensor, filled on the right, (n_rows, the longest rounded up, if it may be).
-
-    Few shapes: in bf16 on a CPU, every product of a new shape is first translated into machine code.
-    """
-    longest = max(map(len, rows))
-    size = max(longest, min(-(-longest // ROUND) * ROUND, at_most))
-    table = np.full((len(rows), size), fill, dtype=np.int64)
-    for place, row in enumerate(rows):
-        table[place, : len(row)] = row
-    return torch.from_numpy(table)
-
-
-def _histories(train: pd.DataFrame, *, items: tuple[str, ...]) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
-    """Users, and the catalog rows and times of each one's training events, oldest first."""
-    train = in_time_order(train)
-    codes, users = pd.factorize(train["user_id"])
-    order = np.argsort(codes, kind="stable")
-    cuts = np.flatnonzero(np.diff(codes[order])) + 1
-    rows = pd.Index(items, dtype=object).get_indexer(train["item_id"])
-    return users.tolist(), np.split(rows[order], cuts), np.split(time_values(train)[order], cuts)
-
-
-def _windows(histories: list[np.ndarray], length: int) -> np.ndarray:
-    """Pieces that cover the histories: (n_windows, 4) of user, first and last start, length.
-
-    A history of at most ``length`` is one window, so each of its events is a target once an epoch. A longer one gets as
-    many as it takes, each starting at a random place of its own stretch, so that positions and events are not tied
-    together; which of its events are left out changes from epoch to epoch.
-    """
-    rows = []
-    for user, history in enumerate(histories):
-        spare = len(history) - length
-        if spare <= 0:
-            rows.append((user, 0, 0, len(history)))
-            continue
-        n = -(-len(history) // length)
-        rows += [(user, spare * i // n, spare * (i + 1) // n, length) for i in range(n)]
-    return np.array(rows)
-
-
-def _by_length(lengths: Sequence[int] | np.ndarray, n: int) -> list[np.ndarray]:
-    """Places of the shortest n, of the next n, and so on: rows of one batch are filled up to the longest of them."""
-    order = np.argsort(lengths, kind="stable")
-    return [order[first : first + n] for first in range(0, len(order), n)]
 
 
 def _some_words(text: str, rng: np.random.Generator, *, at_most: int = 8) -> str:

@@ -1,12 +1,13 @@
 """What a training run is told: frozen, saved as JSON with the run, and part of the key that finds it again."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
 
 LIMITS = {
     **dict.fromkeys(("epochs", "batch_users", "validate_every", "patience", "max_history"), (1, inf)),
     **dict.fromkeys(("layers", "width", "heads"), (1, inf)),
-    **dict.fromkeys(("wishes", "wishes_after_history", "descriptions", "learning_rate", "weight_decay"), (0, inf)),
+    **dict.fromkeys(("wishes", "wishes_after_history", "descriptions", "reviews"), (0, inf)),
+    **dict.fromkeys(("learning_rate", "weight_decay"), (0, inf)),
     "warmup": (0, 1),
     "dropout": (0, 0.99),
 }
@@ -39,6 +40,10 @@ class TrainingConfig:
             on the machine's speed.
         precision: ``"bf16"``, ``"fp32"``, or ``"auto"``: whichever a short timing finds faster here.
         seed: Of the weights, the order of sentences and dropout.
+        context: Columns of the interactions that a prompt can say of the moment, such as ``("time_of_day",)``; each
+            value becomes a word. Missing columns made from times: ``catalogs.add_context``.
+        profile: Columns of the users' table that a prompt can say of somebody, likewise.
+        reviews: Sentences "item -> what somebody wrote", for one step on average; 0: none are learned.
     """
 
     epochs: int | None = None
@@ -59,6 +64,9 @@ class TrainingConfig:
     max_seconds: float | None = None
     precision: str = "auto"
     seed: int = 0
+    context: tuple[str, ...] = ()
+    profile: tuple[str, ...] = ()
+    reviews: int = 0
 
     def __post_init__(self) -> None:
         """Refuse settings that could only fail later."""
@@ -74,5 +82,13 @@ class TrainingConfig:
                 )
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds is {self.max_seconds}; give a time above 0, or None for no limit.")
+        for name in ("context", "profile"):
+            if isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is the string {getattr(self, name)!r}; give a tuple of column names.")
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON knows no tuples
         if self.width % self.heads:
             raise ValueError(f"width {self.width} cannot be shared by {self.heads} heads; make it a multiple of heads.")
+
+    def as_json(self) -> dict:
+        """The settings as JSON keeps them."""
+        return asdict(self) | {"context": list(self.context), "profile": list(self.profile)}

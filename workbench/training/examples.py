@@ -1,20 +1,26 @@
 """Training sentences as a person can read them."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from workbench.catalogs import Split
+from workbench.language import Spelling
 from workbench.language.vocabulary import CONTROLS
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.start import start_recommender
 from workbench.training.batches import Sentences
 from workbench.training.config import TrainingConfig
+from workbench.training.fine_tune import untrained
 
 
-def show_sentences(split: Split, *, config: TrainingConfig | None = None, step: int = 0) -> pd.DataFrame:
+def show_sentences(
+    split: Split, *, spelling: str | Spelling = "atomic", config: TrainingConfig | None = None, step: int = 0
+) -> pd.DataFrame:
     """One sentence of each kind from a step of training: what is read, and what must be predicted.
 
     Args:
         split: As for ``fine_tune``.
+        spelling: As for ``fine_tune``.
         config: As for ``fine_tune``.
         step: Which step to look at.
 
@@ -25,42 +31,59 @@ def show_sentences(split: Split, *, config: TrainingConfig | None = None, step: 
         IndexError: If the run has no such step.
     """
     config = config or TrainingConfig()
-    recommender = start_recommender(split.dataset.catalog, layers=1, width=config.heads, heads=config.heads)
+    tiny = replace(config, layers=1, width=config.heads)
+    recommender = untrained(split, base="small", spelling=spelling, config=tiny)
     sentences = Sentences(recommender, split, config)
     if not 0 <= step < len(sentences):
         raise IndexError(f"step {step} is not in 0 .. {len(sentences) - 1}, the steps of this run.")
     rows = {}
     for kind, group in sentences[step].items():
-        words = group["words"][0].tolist()
-        if "ends" in group:
+        words, targets = group["words"][0].tolist(), group.get("targets")
+        if targets is None:
             words = words[: int(group["ends"][0]) + 1]
-        if "chances" in group:
             likely = group["chances"][0].nonzero().flatten().tolist()
             answer = _titles(recommender, likely[:3]) + (f" ... {len(likely)} items" if len(likely) > 3 else "")
-        elif kind == "description":
-            answer = recommender.tokenizer.decode([word for word in group["targets"][0].tolist() if word >= 0])
-            words = words[:2]
         else:
-            targets = group["targets"][0].flatten().tolist()
-            known = [target for target in targets if target >= 0]
-            words = words[: len(known)] if len(known) > 1 else words
-            answer, words = _titles(recommender, known[-6:]), words[-6:] if len(known) > 1 else words
+            answer, words = _answer(recommender, words, targets[0].tolist(), in_text=kind in ("description", "review"))
         rows[kind.replace("_", " ")] = (read_words(recommender, words), answer)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["reads", "predicts"]).rename_axis("sentence")
 
 
+def _answer(
+    recommender: GPT2Recommender, words: list[int], targets: list[int], *, in_text: bool
+) -> tuple[str, list[int]]:
+    """What a sentence predicts, as text, and the words that are read before it; of a long history its end."""
+    known = [place for place, target in enumerate(targets) if target >= 0]
+    first = 0 if in_text else recommender.vocabulary.item_words.start
+    answer = [targets[place] + first for place in known]
+    if in_text or len(known) == 1:
+        return read_words(recommender, answer), words[: known[0] + 1]
+    shown = 6 * round(recommender.vocabulary.mean_length)  # words of six items, about
+    return read_words(recommender, answer[-shown:]), words[: known[-1] + 1][-shown:]
+
+
 def read_words(recommender: GPT2Recommender, words: list[int]) -> str:
-    """Words of the vocabulary as text: ``<control>``, ``[Title]``, and word pieces as they read."""
-    vocabulary, parts, pieces = recommender.vocabulary, [], []
+    """Words of the vocabulary as text: ``<control>``, ``<evening>``, ``[Title]``, and word pieces as they read.
+
+    An item that takes several words of its own is read as a title where they stand together, else as codes.
+    """
+    vocabulary, parts, pieces, code = recommender.vocabulary, [], [], []
+    rows = {} if vocabulary.spelling.in_text else {own: row for row, own in enumerate(vocabulary.spelled)}
     for word in [*words, -1]:
+        if not vocabulary.first_item <= word < vocabulary.first_mark and code:
+            parts, code = [*parts, *(f"code {one - vocabulary.first_item}" for one in code)], []
+        if not 0 <= word < vocabulary.n_text and pieces:
+            parts, pieces = [*parts, recommender.tokenizer.decode(pieces).strip()], []
         if 0 <= word < vocabulary.n_text:
             pieces.append(word)
-            continue
-        if pieces:
-            parts.append(recommender.tokenizer.decode(pieces).strip())
-            pieces = []
-        if word >= vocabulary.first_item:
-            parts.append(_titles(recommender, [word - vocabulary.first_item]))
+        elif word >= vocabulary.first_mark:
+            parts.append(f"<{vocabulary.marks[word - vocabulary.first_mark][2]}>")
+        elif word >= vocabulary.first_item:
+            code.append(word)
+            begins = [first for first in range(len(code)) if tuple(code[first:]) in rows]  # a cut item may stand before
+            if begins:
+                parts += [f"code {one - vocabulary.first_item}" for one in code[: begins[0]]]
+                parts, code = [*parts, _titles(recommender, [rows[tuple(code[begins[0] :])]])], []
         elif word >= 0:
             parts.append(f"<{CONTROLS[word - vocabulary.n_text]}>")
     return " ".join(parts)

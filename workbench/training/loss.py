@@ -13,7 +13,7 @@ from transformers import GPT2Model
 from workbench.language import Vocabulary
 
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
-WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08}
+WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08, "review": 0.08}
 ROUND = 256  # positions are filled up to a multiple: few shapes, as in ``batches.py``
 CHUNK = 2048  # positions per chunk: 2048 x 3,416 float32 logits are 28 MB
 
@@ -79,20 +79,19 @@ def sentence_loss(
         vocabulary: Which ids are text, control words and items.
     """
     rows = transformer.wte.weight
-    item_rows, text_rows = rows[vocabulary.first_item :], rows[: vocabulary.first_item]  # text with the control words
+    item_rows, text_rows = rows[vocabulary.item_words], rows[: vocabulary.first_item]  # text with the control words
     device = rows.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows.dtype
     losses = {}
     for name, group in batch.items():
         hidden = transformer(group["words"], use_cache=False).last_hidden_state  # (B, T, d_model)
-        if "ends" in group:
+        if "chances" in group:
             hidden = hidden[torch.arange(len(hidden), device=hidden.device), group["ends"]]  # (B, d_model)
-        if name == "wish":
             logits = (hidden.to(dtype) @ item_rows.to(dtype).T).float()
             losses[name] = -(group["chances"] * logits.log_softmax(1)).sum(1).mean()
         else:
             known = group["targets"] >= 0
-            words = text_rows if name == "description" else item_rows
+            words = text_rows if name in ("description", "review") else item_rows
             losses[name] = restricted_cross_entropy(hidden[known], words, group["targets"][known], dtype=dtype)
     losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())
     return losses

@@ -6,6 +6,7 @@ from pathlib import Path
 import platformdirs
 
 from workbench.catalogs import Split
+from workbench.language import Spelling
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.training.config import TrainingConfig
 from workbench.training.fine_tune import fine_tune
@@ -26,7 +27,7 @@ def saved_run(
     split: Split,
     *,
     base: str = "small",
-    spelling: str = "atomic",
+    spelling: str | Spelling = "atomic",
     config: TrainingConfig | None = None,
     folder: str | Path | None = None,
 ) -> GPT2Recommender:
@@ -44,7 +45,9 @@ def saved_run(
     """
     config = config or TrainingConfig()
     key = run_key(split, base=base, spelling=spelling, config=config)
-    name = f"{split.dataset.name}-{Path(base).name}-{key[:10]}"
+    how = spelling if isinstance(spelling, str) else spelling.how
+    written = "" if how == "atomic" else f"-{how}"
+    name = f"{split.dataset.name}-{Path(base).name}{written}-{key[:10]}"
     path = Path(folder or runs_folder()) / "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
     try:
         return GPT2Recommender.load(path, catalog=split.dataset.catalog)

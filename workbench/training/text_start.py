@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from transformers import TrainerCallback
 
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.training.batches import Batch, description_group, item_texts
+from workbench.training.batches import Batch, item_texts, text_group
 from workbench.training.config import TrainingConfig
 from workbench.training.loss import SentenceModel
 from workbench.training.precision import best_device, choose_precision
@@ -79,7 +79,7 @@ class _Descriptions(Dataset):
         return len(self.steps)
 
     def __getitem__(self, step: int) -> Batch:
-        return {"description": description_group(self.recommender, [self.texts[i] for i in self.steps[step]])}
+        return {"description": text_group(self.recommender, [self.texts[i] for i in self.steps[step]])}
 
 
 class _Told(TrainerCallback):

@@ -20,6 +20,7 @@ from workbench.training.precision import best_device, choose_precision
 from workbench.training.progress import Progress
 
 LOG_COLUMNS = ["step", "epoch", "train_loss", "validation_ndcg@10", "seconds"]
+WATCHED = 500  # users that validate, about, where items take several words
 SAVE_SECONDS = 20.0  # at most this much work, and one step, is lost when the process is killed
 
 
@@ -46,7 +47,8 @@ class Watch(TrainerCallback):
         self.step, self.earlier_seconds, self.note, self.finished = 0, 0.0, "", False
         self.begun = self.saved = time.monotonic()
         self.module: SentenceModel | None = None
-        self._histories = split.histories(on="validation") if len(split.validation) else {}
+        self.on_validation: Callable[[GPT2Recommender, int], None] | None = None
+        self._histories = _watched(split, recommender)
         self._held_out = dict(zip(split.validation["user_id"], split.validation["item_id"], strict=True))
 
     @property
@@ -128,6 +130,8 @@ class Watch(TrainerCallback):
         better = self.best is row
         if better:
             self.checkpoints.keep_best(step, self.module.transformer.state_dict())
+        if self.on_validation:
+            self.on_validation(self.recommender, step)
         return better
 
     def _validation_ndcg(self) -> float:
@@ -167,3 +171,10 @@ class Watch(TrainerCallback):
             log=pd.DataFrame(self.rows, columns=LOG_COLUMNS),
             note=self.note,
         )
+
+
+def _watched(split: Split, recommender: GPT2Recommender) -> dict[str, list[str]]:
+    """Histories that validate; where items take several words, which takes longer, those of a part of the users."""
+    histories = split.histories(on="validation") if len(split.validation) else {}
+    every = 1 if recommender.vocabulary.trie.longest == 1 else max(1, len(histories) // WATCHED)
+    return dict(list(histories.items())[::every])

@@ -148,7 +148,8 @@ class Hiding:
     """The prompt as vectors, in which words can be hidden; made and used while the model is at rest.
 
     A hidden word keeps its place, but its embedding becomes a neutral one: the mean of all item rows for an item, the
-    mean of all rows of text for a word of the request, of all marks for a mark. ``<history>``, ``<request>`` and ``<recommend>`` always stay.
+    mean of all rows of text for a word of the request, of all marks for a mark. ``<history>``, ``<request>`` and
+    ``<recommend>`` always stay.
 
     Attributes:
         vectors: Embeddings of the prompt, (1, n_words, d_model).

@@ -60,7 +60,13 @@ class TrieProcessor(LogitsProcessor):
 
 
 class TrieTable:
-    """A trie as tensors: from any number of nodes at once to their edges, and from words to nodes."""
+    """A trie as tensors: from any number of nodes at once to their edges, and from words to nodes.
+
+    Attributes:
+        words: Id of the word of each edge, (n_edges,).
+        rows: Catalog row of the item that ends at each node, -1 for none.
+        stops: Where the next choice or an item's end is, from each node on, (n_nodes,).
+    """
 
     def __init__(self, trie: Trie, device: torch.device) -> None:
         """Copy the trie's arrays to the device."""
@@ -75,7 +81,11 @@ class TrieTable:
         self._keys = on_device(trie.parents * self._base + trie.words)
         rows = np.full(len(trie.words) + 2, -1)  # the last node is "nowhere"
         rows[trie.leaves] = np.arange(len(trie.leaves))
-        self._rows = on_device(rows)
+        self.rows = on_device(rows)
+        self.stops = on_device(trie.stops)
+        depths, items = trie.places
+        self._depths, self._items = on_device(depths), on_device(items)
+        self._spelled = on_device(np.where(trie.paths >= 0, trie.words[trie.paths], -1))
 
     @property
     def _nowhere(self) -> int:
@@ -102,13 +112,29 @@ class TrieTable:
         ahead = torch.arange(len(rows), device=nodes.device) - (counts.cumsum(0) - counts)[rows]
         return rows, self._first[nodes][rows] + ahead
 
+    def is_fork(self, nodes: torch.Tensor) -> torch.Tensor:
+        """Whether there is a choice at each node."""
+        return self._first[nodes + 1] - self._first[nodes] > 1
+
+    def between(self, nodes: torch.Tensor, lower: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The words that lead to each node and on to one below it, pair by pair, in order.
+
+        Returns:
+            Id of each word, its number within its item, from 1, and which pair it belongs to; all (n_words,).
+        """
+        lengths = self._depths[lower] - self._depths[nodes] + 1
+        which = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), lengths)
+        ahead = torch.arange(len(which), device=nodes.device) - (lengths.cumsum(0) - lengths)[which]
+        depths = self._depths[nodes][which] + ahead
+        return self._spelled[self._items[lower][which], depths - 1], depths, which
+
     def is_end(self, nodes: torch.Tensor) -> torch.Tensor:
         """Whether an item ends at each node."""
-        return self._rows[nodes] >= 0
+        return self.rows[nodes] >= 0
 
     def items(self, words: torch.Tensor) -> torch.Tensor:
         """Catalog row of the item that each row of words spells from its beginning, -1 for none; (n_rows,)."""
-        return self._rows[self.walk(words)]
+        return self.rows[self.walk(words)]
 
 
 @lru_cache(maxsize=8)

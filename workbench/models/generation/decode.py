@@ -9,12 +9,12 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
+from workbench.models.generation.beams import Found, follow_beams
 from workbench.models.generation.constraint import TrieProcessor, stop_when, trie_table
 from workbench.models.gpt2 import GPT2Recommender
 
 NUMBERS = 100_000_000  # scores that are held at once (400 MB): bounds memory, whatever the number of prompts
 NEVER = -1e8  # transformers' beams that were never alive have scores below
-Found = list[tuple[int, float]]  # catalog row (-1: off the catalog) and log-probability, in no order
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,8 @@ def search_beams(
         width: Beams.
         stop: Ends at the next word; what is finished by then is kept.
     """
+    if blocked is not None:
+        return follow_beams(recommender, prompts, blocked=blocked, width=width, stop=stop)
     found: list[Found] = []
     size = _prompts_at_once(recommender, rows_each=width)
     for first in range(0, len(prompts), size):

@@ -61,18 +61,18 @@ def generate(
         profile: As in ``rank``; part of a ``Prompt`` already.
         stop: Set it, and writing ends at the next word; what is finished by then is returned.
         on_word: Called after each word of a slate (``how="greedy"``, one user).
-        settings: Of :class:`workbench.models.generation.Decoding`: ``k``, ``how``, ``width``, ``temperature``, ``top_p``,
-            ``diversity``, ``seed``, ``exclude_seen``, ``constrain``.
+        settings: Of :class:`workbench.models.generation.Decoding`: ``k``, ``how``, ``width``, ``temperature``,
+            ``top_p``, ``diversity``, ``seed``, ``exclude_seen``, ``constrain``.
 
     Returns:
         Rankings table ``user_id, item_id, rank, score`` (log-probability among all items after the prompt): for a beam
-        and draws in order of probability, for a slate in the order of writing, where each score is that of the item after
-        those before it. With ``constrain=False`` an ``item_id`` is missing where what was written is no item.
+        and draws in order of probability, for a slate in the order of writing, where each score is that of the item
+        after those before it. With ``constrain=False`` an ``item_id`` is missing where what was written is no item.
         ``attrs["stopped"]`` says whether it was ended early.
 
     Raises:
-        ValueError: If an item of a history is unknown, settings contradict each other, or context or profile say what was
-            not learned.
+        ValueError: If an item of a history is unknown, settings contradict each other, or context or profile say what
+            was not learned.
 
     Example:
         >>> from workbench.models import start_recommender

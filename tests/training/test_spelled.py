@@ -1,0 +1,188 @@
+"""Training where an item takes several words, and where context, profile and reviews are learned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.catalogs import Dataset, leave_one_out
+from workbench.language import spell
+from workbench.models import GPT2Recommender
+from workbench.training import TrainingConfig, fine_tune, show_sentences
+from workbench.training.batches import Sentences
+from workbench.training.fine_tune import untrained
+from workbench.training.keys import run_key
+from workbench.training.windows import NO_TARGET
+
+TINY = TrainingConfig(
+    epochs=2,
+    learning_rate=1e-2,
+    validate_every=200,
+    batch_users=8,
+    wishes=4,
+    wishes_after_history=2,
+    layers=1,
+    width=32,
+    heads=2,
+    dropout=0.0,
+    max_history=100,
+    precision="fp32",
+)
+HISTORIES_ONLY = {"wishes": 0, "wishes_after_history": 0, "descriptions": 0}
+SPELLINGS = ("atomic", "semantic", "title")
+
+
+@pytest.fixture(scope="module")
+def lives():
+    """Users who go round ten films: by day two films on, in the evening one; their age says where they begin."""
+    titles = ["Alien", "Aliens", "Alien 3", "Brazil", "Cube", "Dune", "Dune: Part Two", "Heat", "Ikiru", "<end>"]
+    genres = ["Horror", "Horror", "Horror", "Comedy", "Horror", "Sci-Fi", "Sci-Fi", "Crime", "Drama", "Drama"]
+    catalog = pd.DataFrame({"item_id": [f"f{row}" for row in range(10)], "title": titles, "genres": genres})
+    rng, events, users = np.random.default_rng(0), [], []
+    for user in range(160):
+        film = 5 * (user % 2)
+        users.append({"user_id": f"u{user}", "age": "old" if user % 2 else "young"})
+        for place in range(9):
+            time = "day" if rng.random() < 0.5 else "evening"
+            film = (film + (2 if time == "day" else 1)) % 10 if place else film
+            events.append((f"u{user}", f"f{film}", place, time, f"what a film {titles[film]} is"))
+    columns = ["user_id", "item_id", "position", "time", "review"]
+    dataset = Dataset("lives", catalog, pd.DataFrame(events, columns=columns), users=pd.DataFrame(users))
+    return leave_one_out(dataset)
+
+
+@pytest.fixture(scope="module")
+def told(lives):
+    """A run that has learned context, profile and reviews."""
+    return fine_tune(
+        lives, config=replace(TINY, epochs=120, validate_every=120, context=("time",), profile=("age",), reviews=2)
+    )
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_learns_what_comes_next_saves_and_loads(lives, spelling, tmp_path):
+    config = replace(TINY, epochs=14 if spelling == "atomic" else 25, **HISTORIES_ONLY)
+    trained = fine_tune(lives, spelling=spelling, config=config, folder=tmp_path / "run")
+    best = trained.rank(lives.histories("validation"), k=3, exclude_seen=False)
+    held_out = dict(zip(lives.validation["user_id"], lives.validation["item_id"], strict=True))
+    hits = (best["item_id"] == best["user_id"].map(held_out)).sum() / len(held_out)
+    assert hits > 0.5  # one of two films comes next; by chance 3 of 10
+    loaded = GPT2Recommender.load(tmp_path / "run", catalog=lives.dataset.catalog)
+    assert loaded.vocabulary == trained.vocabulary and loaded.folder == (tmp_path / "run").resolve()
+    pd.testing.assert_frame_equal(loaded.rank(lives.histories()), trained.rank(lives.histories()), check_exact=True)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_place_of_a_sentence_predicts_the_word_that_follows(lives, spelling):
+    recommender = untrained(lives, base="small", spelling=spelling, config=TINY)
+    words, sentences = recommender.vocabulary, Sentences(recommender, lives, TINY)
+    group = sentences[0]["history"]
+    for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True):
+        known = [target + words.item_words.start for target in targets if target != NO_TARGET]
+        assert row[1 : len(known)] == known[:-1] and row[0] == words.control("history")
+        assert recommender_items(words, known)  # whole items, to the last word
+
+
+def recommender_items(words, written):
+    """The catalog rows that these words spell one after the other."""
+    rows, left = [], list(written)
+    while left:
+        [(row, own)] = [(row, own) for row, own in enumerate(words.spelled) if tuple(left[: len(own)]) == own]
+        rows, left = [*rows, row], left[len(own) :]
+    return rows
+
+
+def test_a_wish_is_answered_by_a_film_that_matches_word_by_word(lives):
+    recommender = untrained(lives, base="small", spelling="title", config=TINY)
+    words, sentences = recommender.vocabulary, Sentences(recommender, lives, TINY)
+    genres, met = lives.dataset.catalog["genres"], 0
+    for step in range(30):
+        group = sentences[step].get("wish")
+        for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True) if group else ():
+            answer = [target for target in targets if target != NO_TARGET]
+            [film] = recommender_items(words, answer)
+            met += genres[film].lower() in recommender.tokenizer.decode(row[1 : row.index(words.control("recommend"))])
+    assert met > 20
+
+
+def test_what_is_said_of_context_and_profile_moves_the_list_as_it_should(lives, told):
+    histories = lives.histories("validation")
+    last = {user: int(items[-1][1:]) for user, items in histories.items()}
+    for time, step in (("day", 2), ("evening", 1)):
+        best = told.rank(histories, k=1, exclude_seen=False, context={"time": time})
+        named = zip(best["user_id"], best["item_id"], strict=True)
+        assert np.mean([int(item[1:]) == (last[user] + step) % 10 for user, item in named]) > 0.8
+    for age, first in (("young", "f0"), ("old", "f5")):
+        assert told.rank({"new": []}, k=1, profile={"age": age})["item_id"].tolist() == [first]
+
+
+def test_context_and_profile_are_said_of_everybody_or_of_each(told):
+    everybody = told.log_probabilities({"a": ["f1"], "b": ["f2"]}, context={"time": "day"})
+    each = told.log_probabilities({"a": ["f1"], "b": ["f2"]}, context={"a": {"time": "day"}, "b": {"time": "day"}})
+    np.testing.assert_array_equal(everybody, each)
+    one = told.log_probabilities({"a": ["f1"], "b": ["f2"]}, context={"a": {"time": "day"}})
+    np.testing.assert_allclose(one[0], everybody[0], atol=1e-5)
+    np.testing.assert_allclose(one[1], told.log_probabilities({"b": ["f2"]})[0], atol=1e-5)
+
+
+def test_what_was_not_learned_is_named_with_what_was(lives, told):
+    with pytest.raises(ValueError, match="context time = 'noon'.*'day', 'evening'"):
+        told.rank({"a": []}, context={"time": "noon"})
+    plain = untrained(lives, base="small", spelling="atomic", config=TINY)
+    with pytest.raises(ValueError, match=r"TrainingConfig\(context=\)"):
+        plain.rank({"a": []}, context={"time": "day"})
+    with pytest.raises(ValueError, match="'weather' is missing; there are"):
+        fine_tune(lives, config=replace(TINY, context=("weather",)))
+    with pytest.raises(ValueError, match="tuple of column names"):
+        replace(TINY, context="time")
+
+
+def test_marks_stand_in_training_sentences_and_are_never_predicted(lives):
+    config = replace(TINY, context=("time",), profile=("age",), reviews=2)
+    recommender = untrained(lives, base="small", spelling="atomic", config=config)
+    words, sentences = recommender.vocabulary, Sentences(recommender, lives, config)
+    assert words.marks == (
+        ("context", "time", "day"), ("context", "time", "evening"),
+        ("profile", "age", "old"), ("profile", "age", "young"), ("task", "write", "review"),
+    )  # fmt: skip
+    times, seen = lives.train.set_index(["user_id", "item_id", "position"])["time"], 0
+    known = {(item, time) for (_, item, _), time in times.items()}
+    for step in range(12):
+        group = sentences[step]["history"]
+        assert int(group["targets"].max()) < 10
+        for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True):
+            for word, target in zip(row, targets, strict=True):
+                if words.first_mark <= word < words.first_mark + 2:
+                    seen += 1
+                    assert (f"f{target}", words.marks[word - words.first_mark][2]) in known  # its own next event
+    assert seen > 20
+    assert any("review" in sentences[step] for step in range(12))
+
+
+def test_without_context_profile_and_reviews_a_run_has_the_key_it_always_had(lives):
+    key = run_key(lives, base="small", spelling="atomic", config=TINY)
+    for change in ({"context": ("time",)}, {"profile": ("age",)}, {"reviews": 1}):
+        assert run_key(lives, base="small", spelling="atomic", config=replace(TINY, **change)) != key
+    assert run_key(lives, base="small", spelling="title", config=TINY) != key
+    spelled = spell(lives.dataset.catalog)
+    assert run_key(lives, base="small", spelling=spelled, config=TINY) != key
+
+
+def test_sentences_of_every_spelling_can_be_read(lives):
+    table = show_sentences(lives, spelling="semantic", config=replace(TINY, context=("time",)))
+    assert table.loc["history", "reads"].count("[") >= 1
+    titles = show_sentences(lives, spelling="title", config=TINY).loc["history", "reads"]
+    assert "<end>" in titles
+
+
+def test_training_reads_no_word_beyond_what_the_model_reads(lives):
+    config = replace(TINY, max_history=8, context=("time",), profile=("age",))
+    recommender = untrained(lives, base="small", spelling="semantic", config=config)
+    recommender.model.config.n_positions = 16
+    group = Sentences(recommender, lives, config)[0]["history"]
+    assert group["words"].shape == group["targets"].shape and group["words"].shape[1] <= 16
+    assert torch.isin(
+        group["targets"][group["targets"] >= 0], torch.arange(recommender.vocabulary.spelling.n_words)
+    ).all()
