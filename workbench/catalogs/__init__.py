@@ -23,6 +23,7 @@ from workbench.catalogs.cleaning import (
     split_years,
     unescape_entities,
 )
+from workbench.catalogs.context import add_context, sitting_share
 from workbench.catalogs.dataset import Dataset
 from workbench.catalogs.labels import find_items, item_labels
 from workbench.catalogs.sources import available_datasets, load_dataset
@@ -32,6 +33,7 @@ from workbench.catalogs.tables import read_tables
 __all__ = [
     "Dataset",
     "Split",
+    "add_context",
     "available_datasets",
     "find_items",
     "item_labels",
@@ -42,6 +44,7 @@ __all__ = [
     "merge_duplicate_titles",
     "move_trailing_articles",
     "read_tables",
+    "sitting_share",
     "split_years",
     "temporal_split",
     "unescape_entities",

@@ -19,6 +19,7 @@ from workbench.insight.maps.groups import agree_with, count_groups, find_groups
 from workbench.insight.maps.names import name_groups
 from workbench.insight.maps.portraits import describe_items, portray_users
 from workbench.insight.maps.trust import map_quality, mixing
+from workbench.insight.personal import exchange_lists, genre_fit, own_advantage, true_fit
 
 __all__ = [
     "AttentionMap",
@@ -38,18 +39,22 @@ __all__ = [
     "count_groups",
     "counterfactual",
     "describe_items",
+    "exchange_lists",
     "find_groups",
     "fit_map",
+    "genre_fit",
     "know_cases",
     "map_quality",
     "measure_heads",
     "mixing",
     "name_groups",
     "name_heads",
+    "own_advantage",
     "place",
     "portray_users",
     "read_explanations",
     "read_last_shares",
     "score_explanations",
+    "true_fit",
     "weigh_history",
 ]

@@ -3,6 +3,7 @@
 from workbench.models.catalog_vectors import embed_catalog
 from workbench.models.counting import EASE, CoOccurrence, Popularity, Transitions
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.situated import Situated, contexts_of
 from workbench.models.start import start_recommender
 from workbench.models.text import BM25
 from workbench.models.vectors import embed_items, embed_profiles, embed_text, embed_users
@@ -13,7 +14,9 @@ __all__ = [
     "CoOccurrence",
     "GPT2Recommender",
     "Popularity",
+    "Situated",
     "Transitions",
+    "contexts_of",
     "embed_catalog",
     "embed_items",
     "embed_profiles",

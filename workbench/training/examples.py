@@ -1,13 +1,15 @@
 """Training sentences as a person can read them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from workbench.catalogs import Split
+from workbench.catalogs import Split, item_labels
 from workbench.language import Spelling
 from workbench.language.vocabulary import CONTROLS
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.ranking import item_codes
 from workbench.training.batches import Sentences
 from workbench.training.config import TrainingConfig
 from workbench.training.fine_tune import untrained
@@ -91,3 +93,26 @@ def read_words(recommender: GPT2Recommender, words: list[int]) -> str:
 
 def _titles(recommender: GPT2Recommender, rows: list[int]) -> str:
     return " ".join(f"[{title}]" for title in recommender.catalog["title"].iloc[rows])
+
+
+def show_spellings(recommenders: Mapping[str, GPT2Recommender], *, items: Sequence[str]) -> pd.DataFrame:
+    """How items are written: index ``item`` (title), a column per recommender, words parted by a dot.
+
+    Raises:
+        ValueError: If an item is not in the catalog.
+    """
+    columns = {}
+    for name, recommender in recommenders.items():
+        vocabulary = recommender.vocabulary
+        rows = item_codes({"": items}, items=pd.Index(vocabulary.spelling.items, dtype=object))[0]
+        columns[name] = ["·".join(_word(recommender, word) for word in vocabulary.spelled[row]) for row in rows]
+    labels = item_labels(recommender.catalog)
+    return pd.DataFrame(columns, index=pd.Index([labels[row] for row in rows], name="item"))
+
+
+def _word(recommender: GPT2Recommender, word: int) -> str:
+    """One word of an item's spelling, as it reads."""
+    vocabulary = recommender.vocabulary
+    if word >= vocabulary.first_item:
+        return f"{'item' if vocabulary.spelling.how == 'atomic' else 'code'} {word - vocabulary.first_item}"
+    return "<end>" if word >= vocabulary.n_text else recommender.tokenizer.decode([word]).strip() or "(space)"
