@@ -2,8 +2,8 @@
 PYTHON ?= python3
 DATASET ?= films
 
-.PHONY: lab run test check doctor films prove-data prove-notebooks screens bench-ui
-lab test check doctor films prove-data prove-notebooks screens bench-ui:
+.PHONY: lab run test check doctor films prove-data prove-notebooks screens bench-ui kernels
+lab test check doctor films prove-data prove-notebooks screens bench-ui kernels:
 	@$(PYTHON) -m workbench $@
 
 run:

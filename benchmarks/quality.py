@@ -121,9 +121,11 @@ def train(page: Page, split: Split, *, seeds: Sequence[int], config: TrainingCon
     return trained
 
 
-def finished_run(split: Split, *, config: TrainingConfig, folder: Path | None = None) -> GPT2Recommender:
+def finished_run(
+    split: Split, *, config: TrainingConfig, folder: Path | None = None, spelling: str = "atomic"
+) -> GPT2Recommender:
     """The saved run of these settings, trained to its end if it is missing; Ctrl-C in training ends the benchmark."""
-    recommender = saved_run(split, config=config, folder=folder)
+    recommender = saved_run(split, config=config, folder=folder, spelling=spelling)
     if recommender.record["ended"].startswith("interrupted"):
         raise KeyboardInterrupt
     return recommender

@@ -20,18 +20,21 @@ from workbench.models import GPT2Recommender, start_recommender
 def answer_popularity(recommender: GPT2Recommender, split: Split) -> None:
     """The same answer to everything: how often each item was met in training.
 
-    The last layer norm gives the first unit vector whatever it reads, and the item rows hold the logarithm of the
-    counts there, so that the softmax is the share of each item.
+    The last layer norm gives the first unit vector whatever it reads, and the words of items hold the logarithm of the
+    counts of their items there, so that with one word per item the softmax is the share of each item.
     """
-    items = recommender.vocabulary.spelling.items
-    counts = split.train["item_id"].value_counts().reindex(items, fill_value=0).to_numpy() + 0.5
+    words = recommender.vocabulary
+    counts = split.train["item_id"].value_counts().reindex(words.spelling.items, fill_value=0).to_numpy() + 0.5
+    often = np.full(words.size, 0.5)
+    for count, spelled in zip(counts, words.spelled, strict=True):
+        often[list(spelled)] += count - 0.5 * (len(words.spelled[0]) == 1)  # with one word, just the item's own count
     last = recommender.model.transformer.ln_f
     last.weight.zero_()
     last.bias.zero_()
     last.bias[0] = 1
-    rows = recommender.item_rows()
+    rows = recommender.model.transformer.wte.weight[words.item_words]
     rows.zero_()
-    rows[:, 0] = torch.from_numpy(np.log(counts)).to(rows)
+    rows[:, 0] = torch.from_numpy(np.log(often[words.item_words])).to(rows)
 
 
 def answer_at_random(recommender: GPT2Recommender, split: Split) -> None:
@@ -39,6 +42,8 @@ def answer_at_random(recommender: GPT2Recommender, split: Split) -> None:
     shape = recommender.model.config
     fresh = start_recommender(
         split.dataset.catalog,
+        spelling=recommender.vocabulary.spelling,
+        marks=recommender.vocabulary.marks,
         layers=shape.n_layer,
         width=shape.n_embd,
         heads=shape.n_head,
@@ -50,8 +55,8 @@ def answer_at_random(recommender: GPT2Recommender, split: Split) -> None:
 
 @torch.no_grad()
 def shuffle_item_rows(recommender: GPT2Recommender, split: Split) -> None:
-    """The learned weights, but every item under another item's name."""
-    rows = recommender.item_rows()
+    """The learned weights, but every item under another item's name; where items share words, every word is another."""
+    rows = recommender.model.transformer.wte.weight[recommender.vocabulary.item_words]
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).to(rows.device)
     rows.copy_(rows[order].clone())
 

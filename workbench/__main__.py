@@ -30,6 +30,7 @@ COMMANDS = {
     "prove-notebooks": "the notebooks with a wrong recommender: they must go red (long)",
     "screens": "drive the widgets in JupyterLab and a browser; pictures in build/screens/",
     "bench-ui": "how fast the widgets answer, measured in the browser",
+    "kernels": "live views on three generations of ipykernel, message by message",
 }
 SERVER = {  # the token stays: JupyterLab makes a new one at every start
     "ServerApp.ip": "127.0.0.1",
@@ -71,6 +72,7 @@ def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
         "prove-notebooks": [["benchmarks/prove_notebooks.py"]],
         "screens": [["benchmarks/screens.py"]],
         "bench-ui": [["benchmarks/ui.py"]],
+        "kernels": [["benchmarks/kernels.py"]],
     }
     return [[sys.executable, *line] for line in table[command]]
 

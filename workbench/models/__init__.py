@@ -6,7 +6,7 @@ from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.situated import Situated, contexts_of
 from workbench.models.start import start_recommender
 from workbench.models.text import BM25
-from workbench.models.vectors import embed_items, embed_profiles, embed_text, embed_users
+from workbench.models.vectors import embed_items, embed_profiles, embed_text, embed_users, likeness
 
 __all__ = [
     "BM25",
@@ -22,5 +22,6 @@ __all__ = [
     "embed_profiles",
     "embed_text",
     "embed_users",
+    "likeness",
     "start_recommender",
 ]

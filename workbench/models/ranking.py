@@ -114,7 +114,7 @@ def top_k(
     scores = _checked(scores, users=users, items=items, k=k)
     allowed = scores > -np.inf
     if candidates is not None:
-        allowed &= np.isin(np.arange(len(items)), _candidate_codes(candidates, items=items))
+        allowed &= np.isin(np.arange(len(items)), candidate_codes(candidates, items=items))
     if seen is not None:
         seen = [list(history) for history in seen]
         columns = items.get_indexer(pd.Index([item for history in seen for item in history], dtype=object))
@@ -191,8 +191,13 @@ def _checked(scores: np.ndarray, *, users: Sequence[str], items: pd.Index, k: in
     return scores
 
 
-def _candidate_codes(candidates: Sequence[str], *, items: pd.Index) -> np.ndarray:
-    """Places of the candidates in ``items``."""
+def candidate_codes(candidates: Sequence[str], *, items: pd.Index) -> np.ndarray:
+    """Places of the candidates in ``items``.
+
+    Raises:
+        TypeError: If it is a bare string instead of a list.
+        ValueError: If a candidate is unknown.
+    """
     if isinstance(candidates, str):
         raise TypeError(f"candidates is the string {candidates!r}; give a list of item ids.")
     wanted = pd.Index(list(candidates), dtype=object)

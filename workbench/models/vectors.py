@@ -91,6 +91,23 @@ def embed_profiles(items: pd.DataFrame, histories: Histories) -> pd.DataFrame:
     return vector_table(means, kind="user", ids=list(histories))
 
 
+def likeness(items: pd.DataFrame, listed: Sequence[str]) -> float:
+    """How alike the items of a list are: mean cosine of all pairs, -1 to 1, the mean of all items taken away first.
+
+    Args:
+        items: Vectors of all items, indexed by (``kind``, ``id``).
+        listed: Item ids, at least two.
+
+    Example:
+        >>> vectors = vector_table(np.array([[2.0, 1], [2, 1], [0, 1]]), kind="item", ids=["a", "b", "c"])
+        >>> round(likeness(vectors, ["a", "b"]), 3), round(likeness(vectors, ["a", "c"]), 3)
+        (1.0, -1.0)
+    """
+    rows = unit_rows((items - items.mean()).loc["item"].loc[list(listed)].to_numpy())
+    pairs = np.triu_indices(len(rows), 1)
+    return float((rows @ rows.T)[pairs].mean())
+
+
 def unit_rows(values: np.ndarray) -> np.ndarray:
     """Rows of length 1; a row of zeros stays one."""
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)

@@ -1,6 +1,7 @@
 """Lists and texts that the model writes, through transformers' own ``generate``; lists never leave the catalog."""
 
-from workbench.models.generation.lists import Word, generate, rank_by_beam
+from workbench.models.generation.lists import generate, rank_by_beam
 from workbench.models.generation.settings import HOW, Decoding
+from workbench.models.generation.words import Word
 
 __all__ = ["HOW", "Decoding", "Word", "generate", "rank_by_beam"]

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
 
-import numpy as np
 import torch
 from transformers import DynamicCache, GPT2LMHeadModel
 
-from workbench.models.generation.constraint import TrieTable, trie_table
+from workbench.models.generation.constraint import TrieTable, blocked_edges, trie_table
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.scoring import choose_among, read_with_mask
 
@@ -58,7 +57,7 @@ def follow_beams(
     recommender: GPT2Recommender,
     prompts: Sequence[list[int]],
     *,
-    blocked: np.ndarray,
+    out: Sequence[Sequence[int]],
     width: int,
     stop: Event | None = None,
 ) -> list[Found]:
@@ -67,11 +66,12 @@ def follow_beams(
     Args:
         recommender: Who writes.
         prompts: Ids.
-        blocked: Edges of the trie that must not be taken, (n_prompts, n_edges).
+        out: Catalog rows that must not be written, per prompt.
         width: Beams.
         stop: Ends at the next word; what is finished by then is kept.
     """
-    model, table = recommender.model, trie_table(recommender.vocabulary.trie, recommender.device)
+    model, trie = recommender.model, recommender.vocabulary.trie
+    table = trie_table(trie, recommender.device)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     size = max(1, min(PROMPTS, NUMBERS // (width * len(table.words))))
     found: list[Found] = [[] for _ in prompts]
@@ -80,8 +80,8 @@ def follow_beams(
             break
         some = order[first : first + size]
         with recommender.at_rest():
-            ways = torch.as_tensor(blocked[some], device=recommender.device)
-            beams = _follow(model, table, [prompts[i] for i in some], blocked=ways, width=width, stop=stop)
+            blocked = blocked_edges(trie, [out[i] for i in some], device=recommender.device)
+            beams = _follow(model, table, [prompts[i] for i in some], blocked=blocked, width=width, stop=stop)
             rows = torch.where(beams.scores > -torch.inf, table.rows[beams.nodes], -1).cpu().numpy()
             scores = beams.scores.cpu().numpy()
         for i, own, chances in zip(some, rows, scores, strict=True):

@@ -1,6 +1,6 @@
 """What keeps generation inside the catalog: at every word, only those that still lead to an item that may be shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from threading import Event
 
@@ -9,17 +9,58 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
 from workbench.language.trie import Trie
+from workbench.models.scoring import choose_among
 
 
-class TrieProcessor(LogitsProcessor):
+class AnyWord(LogitsProcessor):
+    """Turns logits into log-probabilities and adds up those of the words that are chosen; any word may be.
+
+    Attributes:
+        chances: What was returned last, (n_rows, n_words).
+    """
+
+    def __init__(self, *, start: int, end: int) -> None:
+        """Begin with nothing written.
+
+        Args:
+            start: Length of the prompts; what comes after is counted.
+            end: Id of the word that fills rows that are finished.
+        """
+        self._start, self._end = start, end
+        self._chosen: list[torch.Tensor] = []
+        self.chances: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the next word, (n_rows, n_words)."""
+        if self.chances is not None:
+            self._chosen.append(self._last(input_ids))
+        self.chances = self._among(input_ids[:, self._start :], scores)
+        return self.chances
+
+    def finish(self, sequences: torch.Tensor) -> torch.Tensor:
+        """Log-probability of what was written in each row, (n_rows,), where rows have kept their places.
+
+        On Apple's GPUs transformers asks for one more word before it ends; that one does not count.
+        """
+        chosen = [*self._chosen, self._last(sequences)]
+        return torch.stack(chosen[: sequences.shape[1] - self._start]).sum(0)
+
+    def _last(self, sequences: torch.Tensor) -> torch.Tensor:
+        return self.chances.gather(1, sequences[:, -1:]).squeeze(1)
+
+    def _among(self, written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        chances = scores.float().log_softmax(1)
+        ended = (written == self._end).any(1)
+        chances[ended] = -torch.inf
+        chances[ended, self._end] = 0.0
+        return chances
+
+
+class TrieProcessor(AnyWord):
     """Turns logits into log-probabilities under the trie; words that lead to nothing become -inf.
 
     Each row of a batch is at some node. The chances of the words that go on from there sum to one whatever is blocked,
     so that sums along a path are an item's log-probability among all items; what is blocked is only never chosen.
-
-    Attributes:
-        scores: Log-probability of the words chosen so far of each row, (n_rows,); kept where rows keep their places.
-        chances: What was returned last, (n_rows, n_words).
     """
 
     def __init__(self, trie: Trie, *, start: int, blocked: torch.Tensor, rows_per_prompt: int, end: int) -> None:
@@ -32,31 +73,25 @@ class TrieProcessor(LogitsProcessor):
             rows_per_prompt: Neighbouring rows that belong to one prompt.
             end: Id of the word that fills rows that are finished.
         """
+        super().__init__(start=start, end=end)
         self._table = trie_table(trie, blocked.device)
-        self._start, self._blocked, self._per, self._end = start, blocked, rows_per_prompt, end
-        self.scores: torch.Tensor | None = None
-        self.chances: torch.Tensor | None = None
+        self._blocked, self._per = blocked, rows_per_prompt
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities under the trie, (n_rows, n_words)."""
-        if self.chances is not None:  # of the word that was chosen since
-            self.scores = self.scores + self.chances.gather(1, input_ids[:, -1:]).squeeze(1)
-        else:
-            self.scores = scores.new_zeros(len(scores), dtype=torch.float32)
-        nodes = self._table.walk(input_ids[:, self._start :])
+    def _among(self, written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
+        nodes = self._table.walk(written)
+        if not written.shape[1]:  # all at the root, the same ways for every row: whole columns are quicker
+            edges = self._table.leaving(nodes[:1])[1]
+            chances = scores[:, self._table.words[edges]].float().log_softmax(1)
+            chances.unflatten(0, (-1, self._per)).masked_fill_(self._blocked[:, None, edges], -torch.inf)
+            out[:, self._table.words[edges]] = chances
+            return out
         rows, edges = self._table.leaving(nodes)
         words = self._table.words[edges]
-        out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
-        out[rows, words] = scores[rows, words].float()
-        chances = out[rows, words] - out.logsumexp(1)[rows]
+        chances = choose_among(scores[rows, words].float(), rows, n_groups=len(nodes))
         out[rows, words] = chances.masked_fill(self._blocked[rows // self._per, edges], -torch.inf)
         out[self._table.is_end(nodes), self._end] = 0.0
-        self.chances = out
         return out
-
-    def finish(self, sequences: torch.Tensor) -> torch.Tensor:
-        """Log-probability of each row's item once the last word is chosen too, (n_rows,)."""
-        return self.scores + self.chances.gather(1, sequences[:, -1:]).squeeze(1)
 
 
 class TrieTable:
@@ -141,6 +176,12 @@ class TrieTable:
 def trie_table(trie: Trie, device: torch.device) -> TrieTable:
     """The tensors of a trie, made once."""
     return TrieTable(trie, device)
+
+
+def blocked_edges(trie: Trie, out: Sequence[Sequence[int]], *, device: torch.device) -> torch.Tensor:
+    """Edges that must not be taken if these catalog rows are not to be written, (n_prompts, n_edges) of bool."""
+    edges = np.array([trie.blocked(rows) for rows in out], dtype=bool).reshape(len(out), len(trie.words))
+    return torch.as_tensor(edges, device=device)
 
 
 class StopWhen(StoppingCriteria):

@@ -1,19 +1,24 @@
-"""From prompts to items through transformers' own ``generate``: beams, draws, and one item word by word."""
+"""From prompts to items: beams under the trie, and all else through transformers' own ``generate``.
 
+Draws, one item word by word, and beams that may leave the catalog are written by ``generate``; what keeps them on the
+trie is a logits processor.
+"""
+
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 
 import numpy as np
 import torch
-from transformers import GenerationConfig
+from transformers import Cache, GenerationConfig, LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
 from workbench.models.generation.beams import Found, follow_beams
-from workbench.models.generation.constraint import TrieProcessor, stop_when, trie_table
+from workbench.models.generation.constraint import AnyWord, TrieProcessor, blocked_edges, stop_when, trie_table
 from workbench.models.gpt2 import GPT2Recommender
 
-NUMBERS = 100_000_000  # scores that are held at once (400 MB): bounds memory, whatever the number of prompts
+NUMBERS = 100_000_000  # held at once (400 MB): bounds memory, whatever the number of prompts
 NEVER = -1e8  # transformers' beams that were never alive have scores below
 
 
@@ -36,7 +41,7 @@ def search_beams(
     recommender: GPT2Recommender,
     prompts: Sequence[list[int]],
     *,
-    blocked: np.ndarray | None,
+    out: Sequence[Sequence[int]] | None,
     width: int,
     stop: Event | None = None,
 ) -> list[Found]:
@@ -45,31 +50,22 @@ def search_beams(
     Args:
         recommender: Who writes.
         prompts: Ids.
-        blocked: Edges of the trie that must not be taken, (n_prompts, n_edges); None: write any word.
+        out: Catalog rows that must not be written, per prompt; None: write any word.
         width: Beams.
         stop: Ends at the next word; what is finished by then is kept.
     """
-    if blocked is not None:
-        return follow_beams(recommender, prompts, blocked=blocked, width=width, stop=stop)
-    found: list[Found] = []
-    size = _prompts_at_once(recommender, rows_each=width)
-    for first in range(0, len(prompts), size):
-        if stop is not None and stop.is_set():
-            return found + [[]] * (len(prompts) - len(found))
-        some = slice(first, first + size)
-        settings = {"num_beams": width, "num_return_sequences": width, "length_penalty": 0.0, "early_stopping": False}
-        settings["output_scores"] = True  # else transformers keeps the beams' scores to itself
-        own = None if blocked is None else blocked[some]
-        written = write(recommender, prompts[some], blocked=own, per_prompt=width, stop=stop, **settings)
-        found += collect(written, n_prompts=len(prompts[some]))
-    return found
+    if out is not None:
+        return follow_beams(recommender, prompts, out=out, width=width, stop=stop)
+    settings = {"num_beams": width, "num_return_sequences": width, "length_penalty": 0.0, "early_stopping": False}
+    settings["output_scores"] = True  # else transformers keeps the beams' scores to itself
+    return _write_all(recommender, prompts, out=None, per_prompt=width, stop=stop, **settings)
 
 
 def draw_items(
     recommender: GPT2Recommender,
     prompts: Sequence[list[int]],
     *,
-    blocked: np.ndarray | None,
+    out: Sequence[Sequence[int]] | None,
     draws: int,
     temperature: float,
     top_p: float,
@@ -79,16 +75,29 @@ def draw_items(
 
     Scores are log-probabilities at temperature 1. Chance comes from torch's generator as it stands.
     """
+    chance = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+    settings = {"num_return_sequences": draws, **chance}
+    return _write_all(recommender, prompts, out=out, per_prompt=draws, stop=stop, **settings)
+
+
+def _write_all(
+    recommender: GPT2Recommender,
+    prompts: Sequence[list[int]],
+    *,
+    out: Sequence[Sequence[int]] | None,
+    per_prompt: int,
+    stop: Event | None,
+    **settings: object,
+) -> list[Found]:
+    """Write behind some prompts at a time, and collect what was written behind each."""
+    size = _prompts_at_once(recommender, prompts, rows_each=per_prompt)
     found: list[Found] = []
-    size = _prompts_at_once(recommender, rows_each=draws)
     for first in range(0, len(prompts), size):
         if stop is not None and stop.is_set():
             return found + [[]] * (len(prompts) - len(found))
-        some = slice(first, first + size)
-        settings = {"do_sample": True, "num_return_sequences": draws, "temperature": temperature, "top_p": top_p}
-        own = None if blocked is None else blocked[some]
-        written = write(recommender, prompts[some], blocked=own, per_prompt=draws, stop=stop, top_k=0, **settings)
-        found += collect(written, n_prompts=len(prompts[some]))
+        some, own = prompts[first : first + size], None if out is None else out[first : first + size]
+        written = write(recommender, some, out=own, per_prompt=per_prompt, stop=stop, **settings)
+        found += collect(written, n_prompts=len(some))
     return found
 
 
@@ -96,7 +105,7 @@ def write(
     recommender: GPT2Recommender,
     prompts: Sequence[list[int]],
     *,
-    blocked: np.ndarray | None,
+    out: Sequence[Sequence[int]] | None,
     per_prompt: int,
     stop: Event | None = None,
     told: Callable[[int, torch.Tensor], None] | None = None,
@@ -107,7 +116,7 @@ def write(
     Args:
         recommender: Who writes.
         prompts: Ids.
-        blocked: Edges of the trie that must not be taken, (n_prompts, n_edges); None: write any word.
+        out: Catalog rows that must not be written, per prompt; None: write any word.
         per_prompt: Rows per prompt.
         stop: Ends at the next word.
         told: Called after each word with its id and the log-probabilities it was chosen by, (n_words,); one row only.
@@ -116,12 +125,14 @@ def write(
     vocabulary, device = recommender.vocabulary, recommender.device
     end, longest = vocabulary.control("end"), vocabulary.trie.longest
     ids, mask = pad_left(prompts, fill=end, device=device)
-    processor = None
-    if blocked is not None:
-        ways = torch.as_tensor(blocked, device=device)
+    if out is None:
+        processor = AnyWord(start=ids.shape[1], end=end)
+    else:
+        blocked = blocked_edges(vocabulary.trie, out, device=device)
         processor = TrieProcessor(
-            vocabulary.trie, start=ids.shape[1], blocked=ways, rows_per_prompt=per_prompt, end=end
+            vocabulary.trie, start=ids.shape[1], blocked=blocked, rows_per_prompt=per_prompt, end=end
         )
+    telling = _Telling(told) if told else None
     config = GenerationConfig(
         max_new_tokens=longest, pad_token_id=end, eos_token_id=end, return_dict_in_generate=True, **settings
     )
@@ -129,39 +140,59 @@ def write(
         answer = recommender.model.generate(
             ids,
             attention_mask=mask,
+            past_key_values=_read_once(recommender, ids, mask, times=per_prompt),
             generation_config=config,
-            logits_processor=[processor] if processor else [],
+            logits_processor=[processor, telling] if telling else [processor],
             stopping_criteria=stop_when(stop),
-            streamer=_Telling(told, processor) if told else None,
+            streamer=telling,
         )
         words = answer.sequences[:, ids.shape[1] :]
         rows = trie_table(vocabulary.trie, device).items(words).cpu().numpy()
-        if "num_beams" in settings:
-            scores = answer.sequences_scores
-        else:
-            scores = processor.finish(answer.sequences) if processor else torch.zeros(len(words))
+        scores = answer.sequences_scores if "num_beams" in settings else processor.finish(answer.sequences)
     return Written(words, rows, scores.float().cpu().numpy())
 
 
-class _Telling(BaseStreamer):
-    """Tells each word as soon as it is chosen; what comes first is the prompt."""
+class _Telling(LogitsProcessor, BaseStreamer):
+    """Tells each word as soon as it is chosen, with the chances it was chosen by; what comes first is the prompt.
 
-    def __init__(self, told: Callable[[int, torch.Tensor], None], processor: TrieProcessor | None) -> None:
-        self._told, self._processor, self._begun = told, processor, False
+    Chances wait in line: on Apple's GPUs transformers tells a word only after the chances of the next are there.
+    """
+
+    def __init__(self, told: Callable[[int, torch.Tensor], None]) -> None:
+        self._told, self._begun, self._chances = told, False, deque[torch.Tensor]()
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Keep the log-probabilities of the next word, and leave them as they are."""
+        self._chances.append(scores[0])
+        return scores
 
     def put(self, value: torch.Tensor) -> None:
-        if self._begun and self._processor is not None:
-            self._told(int(value[0]), self._processor.chances[0])
+        """Take the next word."""
+        if self._begun:
+            self._told(int(value[0]), self._chances.popleft())
         self._begun = True
 
     def end(self) -> None:
         """Nothing is left to tell."""
 
 
-def _prompts_at_once(recommender: GPT2Recommender, *, rows_each: int) -> int:
+def _read_once(recommender: GPT2Recommender, ids: torch.Tensor, mask: torch.Tensor, *, times: int) -> Cache | None:
+    """Keys and values of all but the last word of each prompt, repeated: else every row would read its prompt again."""
+    if times == 1 or ids.shape[1] == 1:
+        return None
+    ids, mask = ids[:, :-1], mask[:, :-1]
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    read = recommender.model.transformer(ids, attention_mask=mask, position_ids=positions, use_cache=True)
+    read.past_key_values.batch_repeat_interleave(times)
+    return read.past_key_values
+
+
+def _prompts_at_once(recommender: GPT2Recommender, prompts: Sequence[list[int]], *, rows_each: int) -> int:
     """How many prompts are written behind at once."""
-    vocabulary = recommender.vocabulary
-    return max(1, NUMBERS // (rows_each * vocabulary.size * vocabulary.trie.longest))
+    vocabulary, config = recommender.vocabulary, recommender.model.config
+    longest = max(map(len, prompts), default=0) + vocabulary.trie.longest
+    keys_and_values = 2 * longest * config.n_embd * config.n_layer
+    return max(1, NUMBERS // (rows_each * (keys_and_values + vocabulary.size * vocabulary.trie.longest)))
 
 
 def collect(written: Written, *, n_prompts: int) -> list[Found]:

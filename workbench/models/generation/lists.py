@@ -1,7 +1,7 @@
 """Lists of items that the model writes: by beam, by chance, or as a slate that grows item by item."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import count
 from threading import Event
 from typing import Any
 
@@ -9,35 +9,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workbench.catalogs import item_labels
 from workbench.language import Prompt
 from workbench.models.generation.decode import Found, draw_items, search_beams, write
 from workbench.models.generation.settings import Decoding
+from workbench.models.generation.words import Teller, Word
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.ranking import Histories, as_histories, item_codes
+from workbench.models.ranking import Histories, as_histories, candidate_codes, item_codes
 from workbench.models.vectors import unit_rows
 
 SOMEBODY = "somebody"
-LOSERS = 4  # words that lost against the chosen one, as they are told
-
-
-@dataclass(frozen=True)
-class Word:
-    """One word of a slate, as it is written.
-
-    Attributes:
-        place: Place of the item in the slate, from 1.
-        text: The word as people read it: a title, a piece of one, or ``code 17``.
-        probability: Of this word among those that could stand here, 0 to 1.
-        others: The likeliest words that lost, (text, probability).
-        item_id: The item, once its last word is written; else empty.
-    """
-
-    place: int
-    text: str
-    probability: float
-    others: tuple[tuple[str, float], ...]
-    item_id: str = ""
+REDRAWS = 5  # times that what was drawn before may be drawn again, and is dropped, before it is blocked
 
 
 def generate(
@@ -93,8 +74,9 @@ def generate(
     seen = item_codes(histories, items=pd.Index(items, dtype=object))
     prompts = recommender.prompts(histories, said)
     if decoding.how == "greedy":
+        teller = Teller(recommender, on_word) if on_word else None
         whole = [[recommender, own, rows] for own, rows in zip(prompts, seen, strict=True)]
-        lists = [_write_slate(*one, decoding=decoding, stop=stop, on_word=on_word) for one in whole]
+        lists = [_write_slate(*one, decoding=decoding, stop=stop, teller=teller) for one in whole]
     else:
         find = _find_by_beam if decoding.how == "beam" else _draw
         lists = find(recommender, prompts, seen, decoding=decoding, stop=stop)
@@ -117,7 +99,7 @@ def rank_by_beam(
     items = pd.Index(recommender.vocabulary.spelling.items, dtype=object)
     out = item_codes(histories, items=items) if exclude_seen else [np.empty(0, dtype=int)] * len(histories)
     if candidates is not None:
-        others = np.flatnonzero(~items.isin(list(candidates)))
+        others = np.delete(np.arange(len(items)), candidate_codes(candidates, items=items))
         out = [np.concatenate([rows, others]) for rows in out]
     decoding = Decoding(k=k, width=max(k, width))
     lists = _find_by_beam(recommender, recommender.prompts(histories, said), out, decoding=decoding, stop=None)
@@ -133,9 +115,11 @@ def _find_by_beam(
     stop: Event | None,
 ) -> list[Found]:
     """The k best of each beam, best first."""
-    blocked = _blocked(recommender, seen, decoding)
+    out = None
+    if decoding.constrain:
+        out = [rows.tolist() if decoding.exclude_seen else [] for rows in seen]
     width = min(max(decoding.beams, decoding.k), len(recommender.catalog))
-    found = search_beams(recommender, prompts, blocked=blocked, width=width, stop=stop)
+    found = search_beams(recommender, prompts, out=out, width=width, stop=stop)
     return [_best(own)[: decoding.k] for own in found]
 
 
@@ -147,29 +131,35 @@ def _draw(
     decoding: Decoding,
     stop: Event | None,
 ) -> list[Found]:
-    """K different items per prompt: drawn, and drawn again without those that are there, until there are enough."""
+    """K different items per prompt, drawn one after the other; what was drawn before or is seen is dropped.
+
+    Blocking it at once would hand its chance to its neighbours in the trie. Only what keeps coming is blocked.
+    """
     chance = {"temperature": decoding.temperature, "top_p": decoding.top_p}
-    gone = [set(rows.tolist()) if decoding.exclude_seen else set() for rows in seen]
-    lists: list[dict[int, float]] = [{} for _ in prompts]
+    gone = [set(rows.tolist()) if decoding.exclude_seen and decoding.constrain else set() for rows in seen]
+    lists: list[Found] = [[] for _ in prompts]
+    at_once = recommender.vocabulary.trie.longest == 1  # there is one choice, and nobody's neighbours
     with torch.random.fork_rng(devices=[recommender.device] if recommender.device.type == "cuda" else []):
         torch.manual_seed(decoding.seed)
-        while not (stop is not None and stop.is_set()):
-            going = [
+        for attempt in count():
+            short = [
                 i for i, own in enumerate(lists) if len(own) < decoding.k and len(gone[i]) < len(recommender.catalog)
             ]
-            if not going:
+            if not short or (stop is not None and stop.is_set()):
                 break
-            blocked = _blocked(recommender, [np.array(sorted(gone[i]), dtype=int) for i in going], decoding)
-            some = [prompts[i] for i in going]
-            found = draw_items(recommender, some, blocked=blocked, draws=decoding.k, stop=stop, **chance)
-            for i, own in zip(going, found, strict=True):
+            out = [sorted(gone[i]) if at_once or attempt >= REDRAWS else [] for i in short]
+            some = [prompts[i] for i in short]
+            found = draw_items(
+                recommender, some, out=out if decoding.constrain else None, draws=decoding.k, stop=stop, **chance
+            )
+            for i, own in zip(short, found, strict=True):
                 for row, score in own:
-                    if len(lists[i]) < decoding.k:
-                        lists[i].setdefault(row if row >= 0 else -1 - len(lists[i]), score)
-                gone[i] |= {row for row in lists[i] if row >= 0}
+                    if len(lists[i]) < decoding.k and row not in gone[i] and (row >= 0 or not decoding.constrain):
+                        lists[i].append((row, score))
+                        gone[i] |= {row} - {-1}
             if not decoding.constrain:
                 break
-    return [_best([(max(row, -1), score) for row, score in own.items()]) for own in lists]
+    return [_best(own) for own in lists]
 
 
 def _write_slate(
@@ -179,7 +169,7 @@ def _write_slate(
     *,
     decoding: Decoding,
     stop: Event | None,
-    on_word: Callable[[Word], None] | None,
+    teller: Teller | None,
 ) -> Found:
     """A slate of k items: each is written behind the prompt and the items before it.
 
@@ -190,28 +180,22 @@ def _write_slate(
     vectors = _directions(recommender) if decoding.diversity else None
     while len(slate) < min(decoding.k, len(recommender.catalog)) and not (stop is not None and stop.is_set()):
         rows = [row for row, _ in slate if row >= 0]
-        out = np.concatenate([seen if decoding.exclude_seen else seen[:0], np.array(rows, dtype=int)]).astype(int)
-        if len(np.unique(out)) == len(recommender.catalog):
+        out = {*rows, *(seen.tolist() if decoding.exclude_seen else [])}
+        if decoding.constrain and len(out) == len(recommender.catalog):
             break
-        blocked, longer = _blocked(recommender, [out], decoding), _lengthen(recommender, prompt, rows)
+        longer, place = [_lengthen(recommender, prompt, rows)], len(slate) + 1
         if vectors is None:
-            written = write(
-                recommender,
-                [longer],
-                blocked=blocked,
-                per_prompt=1,
-                stop=stop,
-                told=_teller(recommender, len(slate) + 1, on_word) if on_word else None,
-                do_sample=False,
-            )
+            told = teller.item(place) if teller else None
+            allowed = [sorted(out)] if decoding.constrain else None
+            written = write(recommender, longer, out=allowed, per_prompt=1, stop=stop, told=told, do_sample=False)
             found = [(int(written.rows[0]), float(written.scores[0]))]
         else:
-            found = search_beams(recommender, [longer], blocked=blocked, width=decoding.beams, stop=stop)[0]
-            found = _most_worth([pair for pair in found if pair[0] >= 0], rows, vectors, decoding.diversity)
-            if on_word and found:
-                _tell_item(recommender, len(slate) + 1, found[0], on_word)
-        if not found or (found[0][0] < 0 and decoding.constrain):  # ended early
-            break
+            found = search_beams(recommender, longer, out=[sorted(out)], width=decoding.beams, stop=stop)[0]
+            found = _most_worth(found, rows, vectors, decoding.diversity)
+            if teller and found:
+                teller.whole_item(place, *found[0])
+        if not found or (found[0][0] < 0 and (decoding.constrain or (stop is not None and stop.is_set()))):
+            break  # ended early
         slate += found[:1]
     return slate
 
@@ -236,51 +220,6 @@ def _directions(recommender: GPT2Recommender) -> np.ndarray:
     with recommender.at_rest():
         rows = recommender.item_rows().float().cpu().numpy()
     return unit_rows(rows - rows.mean(axis=0))
-
-
-def _teller(recommender: GPT2Recommender, place: int, on_word: Callable[[Word], None]) -> Callable:
-    """Tells the words of one item of a slate; it knows which item once the last word is there."""
-    so_far: list[int] = []
-    titles = dict(zip(recommender.vocabulary.spelled, item_labels(recommender.catalog), strict=True))
-    items = dict(zip(recommender.vocabulary.spelled, recommender.vocabulary.spelling.items, strict=True))
-
-    def told(word: int, chances: torch.Tensor) -> None:
-        likeliest = torch.topk(chances, LOSERS + 1)
-        losers = [
-            (_read(recommender, [*so_far, other], titles), float(np.exp(score)))
-            for score, other in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True)
-            if other != word and score > -np.inf
-        ]
-        so_far.append(word)
-        text, own = _read(recommender, so_far, titles), items.get(tuple(so_far), "")
-        on_word(Word(place, text, float(chances[word].exp()), tuple(losers[:LOSERS]), own))
-
-    return told
-
-
-def _tell_item(
-    recommender: GPT2Recommender, place: int, found: tuple[int, float], on_word: Callable[[Word], None]
-) -> None:
-    """Tells a whole item at once."""
-    row, score = found
-    label = item_labels(recommender.catalog.iloc[[row]])[0]
-    on_word(Word(place, label, float(np.exp(score)), (), recommender.vocabulary.spelling.items[row]))
-
-
-def _read(recommender: GPT2Recommender, words: list[int], titles: Mapping[tuple[int, ...], str]) -> str:
-    """The last of these words as people read it: the title where it ends an item, else the piece or the code."""
-    vocabulary, word = recommender.vocabulary, words[-1]
-    if word >= vocabulary.first_item:
-        return titles.get(tuple(words), f"code {word - vocabulary.first_item}")
-    return "(end)" if word >= vocabulary.n_text else recommender.tokenizer.decode([word])
-
-
-def _blocked(recommender: GPT2Recommender, out: Sequence[np.ndarray], decoding: Decoding) -> np.ndarray | None:
-    """Edges of the trie that must not be taken, (n_prompts, n_edges); None where any word may be written."""
-    if not decoding.constrain:
-        return None
-    trie = recommender.vocabulary.trie
-    return np.stack([trie.blocked(rows if decoding.exclude_seen else rows[:0]) for rows in out])
 
 
 def _best(found: Found) -> Found:

@@ -45,7 +45,7 @@ class Decoding:
             raise ValueError(f"k is {self.k}; ask for at least 1 item.")
         if self.width is not None and self.width < 1:
             raise ValueError(f"width is {self.width}; a beam has at least 1 path.")
-        if not self.temperature > 0:
+        if not 0 < self.temperature < float("inf"):
             raise ValueError(
                 f"temperature is {self.temperature:g}; it must be above 0. For the most probable, choose how='beam'."
             )
