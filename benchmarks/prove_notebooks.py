@@ -24,7 +24,14 @@ from swapped import SWAPS
 from workbench.notebooks import CELL_SECONDS, execute, with_dataset
 
 HERE = Path(__file__).resolve().parent
-NOTEBOOKS = ("02_fine_tuning", "03_evaluation", "04_embedding_maps", "05_attention", "06_recommendations", "07_playground")
+NOTEBOOKS = (
+    "02_fine_tuning",
+    "03_evaluation",
+    "04_embedding_maps",
+    "05_attention",
+    "06_recommendations",
+    "07_playground",
+)
 AS_IT_IS = "as it is"
 MARK = "closing assertion: "
 

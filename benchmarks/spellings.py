@@ -4,7 +4,8 @@
 
 For each spelling and seed: NDCG@10 and hit rate@10 over the full catalog (every item scored, no beam), the share of
 lists' places that leave the catalog when nothing constrains them (beam and draws), milliseconds for one list,
-parameters, seconds of training. Rows are kept as soon as they are measured, in ``benchmarks/results/spellings-<dataset>.json``.
+parameters, seconds of training. Rows are kept as soon as they are measured, in
+``benchmarks/results/spellings-<dataset>.json``.
 """
 
 import argparse
@@ -29,24 +30,29 @@ USERS, TIMED = 200, 30  # whose lists are written without constraint; lists that
 
 
 def measure_run(split: Split, recommender: GPT2Recommender) -> Row:
-    """What one run costs, and how often it leaves the catalog when it may."""
+    """How large one run is, and how often it leaves the catalog when it may."""
     histories = dict(list(split.histories("test").items())[:USERS])
     free = {
         f"off_catalog_{how}": recommender.generate(histories, k=10, how=how, constrain=False, **more)["item_id"]
         for how, more in (("beam", {"width": 10}), ("sample", {}))
     }
-    row = {name: float(items.isna().mean()) for name, items in free.items()}
-    prompts = [Prompt(history=tuple(items)) for items in list(histories.values())[:TIMED]]
-    for how in ("beam", "sample", "greedy"):
-        row[f"{how}_ms"] = median_ms(lambda prompt, how=how: recommender.generate(prompt, k=10, how=how), prompts)
-    row["rank_ms"] = median_ms(lambda prompt: recommender.rank({"u": prompt.history}, k=10), prompts)
     spelling = recommender.vocabulary.spelling
-    return row | {
+    return {name: float(items.isna().mean()) for name, items in free.items()} | {
         "parameters": recommender.model.num_parameters(),
         "item_words": spelling.n_words,
         "words_per_item": recommender.vocabulary.mean_length,
         "codes": spelling.report,
     }
+
+
+def measure_times(split: Split, recommender: GPT2Recommender) -> Row:
+    """Median milliseconds of one list of ten: by beam, by chance, as a slate, and ranked over all items."""
+    prompts = [Prompt(history=tuple(items)) for items in list(split.histories("test").values())[:TIMED]]
+    row = {
+        f"{how}_ms": median_ms(lambda prompt, how=how: recommender.generate(prompt, k=10, how=how), prompts)
+        for how in ("beam", "sample", "greedy")
+    }
+    return row | {"rank_ms": median_ms(lambda prompt: recommender.rank({"u": prompt.history}, k=10), prompts)}
 
 
 def median_ms(act, prompts: Sequence[Prompt]) -> float:
@@ -79,6 +85,10 @@ def measure(split: Split, *, seeds: Sequence[int]) -> Row:
 
             page.once("runs", name, key=fingerprint(split, run_key(split, base="small", spelling=how, config=config)),
                       make=measured)  # fmt: skip
+    for how in SPELLINGS:
+        run = finished_run(split, config=TrainingConfig(seed=seeds[0]), spelling=how)
+        page.once("times", how, key=run.record["key"],
+                  make=lambda run=run: (measure_times(split, run) | {"machine": machine()}, None))  # fmt: skip
     summarize(page, split, seeds=seeds)
     page.save()
     return page.figures
@@ -90,8 +100,9 @@ def summarize(page: Page, split: Split, *, seeds: Sequence[int]) -> None:
     table = page.figures["spellings"] = {}
     for how in SPELLINGS:
         rows = [page.figures["runs"][f"{how}, seed {seed}"] for seed in seeds]
-        numbers = [name for name, value in rows[0].items() if isinstance(value, int | float) and name not in ("ranks",)]
+        numbers = [name for name, value in rows[0].items() if isinstance(value, int | float) and name != "ranks"]
         table[how] = {name: float(np.mean([row[name] for row in rows])) for name in numbers} | mean_row(ranks[how])
+        table[how] |= {name: value for name, value in page.figures["times"][how].items() if name.endswith("_ms")}
     page.figures["differences"] = {
         f"{how} - atomic": described(compare(ranks[how], ranks["atomic"], split, names=(how, "atomic")))
         for how in SPELLINGS[1:]

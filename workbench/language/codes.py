@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 
-LEVELS = 3
+MOST_CENTRES = 256  # of a level
+PLACES = 6  # of the largest number; what is left over beyond is rounding, and no centre is spent on it
 
 
 def residual_codes(
-    vectors: pd.DataFrame, *, levels: int = LEVELS, width: int | None = None, seed: int = 0
+    vectors: pd.DataFrame, *, levels: int | None = None, width: int | None = None, seed: int = 0
 ) -> tuple[tuple[tuple[int, ...], ...], int, dict]:
     """Codes of ``levels`` words and a counting word for every item, all words different from level to level.
 
     Args:
         vectors: One row per item, (n_items, n_dimensions); made of training data only.
-        levels: Words of a code without the counting word.
+        levels: Words of a code without the counting word; None: two as long as that makes four codes for every item
+            (up to 16,384 items), else three.
         width: Centres of a level; None: twice the square root of the catalog's size, 8 to 256.
         seed: Of k-means.
 
@@ -35,15 +37,17 @@ def residual_codes(
         >>> len({code[0] for code in codes}), [code[-1] - 2 for code in codes], report["most_alike"]
         (2, [0, 1, 0, 1, 2], 3)
     """
-    left = vectors.to_numpy(dtype=np.float64).copy()
-    width = min(width or int(np.clip(2 * len(left) ** 0.5, 8, 256)), len(left))
+    left = vectors.to_numpy(dtype=np.float64)
+    left = (left / max(np.abs(left).max(), 1e-12)).round(PLACES)
+    levels = levels or (2 if 4 * len(left) <= MOST_CENTRES**2 else 3)
+    width = min(width or int(np.clip(2 * len(left) ** 0.5, 8, MOST_CENTRES)), len(left))
     columns, used = [], []
     for level in range(levels):
         k = min(width, len(np.unique(left, axis=0)))
         fitted = KMeans(k, n_init=2, random_state=seed + level).fit(left)
         columns.append(fitted.labels_ + level * width)
         used.append(len(np.unique(fitted.labels_)) / width)
-        left -= fitted.cluster_centers_[fitted.labels_]
+        left = (left - fitted.cluster_centers_[fitted.labels_]).round(PLACES)
     codes = pd.DataFrame(dict(enumerate(columns)))
     alike = codes.groupby(list(codes), sort=False)
     sizes = alike[0].transform("size")

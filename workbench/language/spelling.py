@@ -8,6 +8,7 @@ ranking, generation and saving read only this table, never how it came about.
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
 
@@ -94,7 +95,11 @@ def _vectors(embeddings: pd.DataFrame, items: tuple[str, ...]) -> pd.DataFrame:
     missing = [item for item in items if item not in embeddings.index]
     if missing:
         raise ValueError(f"embeddings lack {len(missing)} item(s), such as {missing[:3]}; every item needs a vector.")
+    if not embeddings.index.is_unique:
+        twice = embeddings.index[embeddings.index.duplicated()][0]
+        raise ValueError(f"embeddings hold item {twice!r} more than once; every item needs one vector.")
     vectors = embeddings.loc[list(items)]
-    if not vectors.notna().all(axis=None):
-        raise ValueError(f"the vector of item {vectors.index[vectors.isna().any(axis=1)][0]!r} holds NaN.")
+    unfit = ~np.isfinite(vectors.to_numpy(dtype=float)).all(axis=1)
+    if unfit.any():
+        raise ValueError(f"the vector of item {vectors.index[unfit.argmax()]!r} holds NaN or infinity.")
     return vectors

@@ -36,11 +36,13 @@ def title_codes(catalog: pd.DataFrame, tokenizer: Tokenizer) -> tuple[tuple[int,
         ]
     taken: set[tuple[int, ...]] = set(codes)
     met: set[tuple[int, ...]] = set()
+    numbers: dict[tuple[int, ...], int] = {}  # the last one given to each title
     told_apart = []
     for code in codes:
-        own, number = code, 2
+        own = code
         while own in met or not own or (own != code and own in taken):
-            own, number = (*code, *encode(tokenizer, f"({number})")), number + 1
+            numbers[code] = numbers.get(code, 1) + 1
+            own = (*code, *encode(tokenizer, f"({numbers[code]})"))
         met.add(own)
         told_apart.append(own)
     return tuple(told_apart)

@@ -110,8 +110,10 @@ def build_trie(spellings: Sequence[Sequence[int]]) -> Trie:
         ([7, 8, 1, 2], [0, 0, 1, 1], [[0, 2], [0, 3], [1, -1]])
     """
     lengths = np.array([len(spelling) for spelling in spellings])
-    if not len(lengths) or not lengths.min():
-        raise ValueError(f"{'no item' if not len(lengths) else f'item {int(lengths.argmin())}'} has a word; give one.")
+    if not len(lengths):
+        raise ValueError("there are no spellings; a trie holds at least one item.")
+    if not lengths.min():
+        raise ValueError(f"the spelling of item {int(lengths.argmin())} (from 0) is empty; give it a word.")
     table = np.full((len(lengths), lengths.max()), -1, dtype=np.int64)
     table[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate([np.asarray(own) for own in spellings])
     nodes, paths = np.zeros(len(table), dtype=np.int64), np.full_like(table, -1)

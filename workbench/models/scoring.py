@@ -124,6 +124,7 @@ def _walk(trie: Trie, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # else whoever asks for gradients later could not use what was kept
 def _edge_tensors(trie: Trie, device: torch.device) -> dict[str, torch.Tensor]:
     """``paths``, and of the ``edges`` that leave a fork ``words`` and ``nodes`` (places among decisive ones)."""
     edges = np.flatnonzero(np.isin(trie.parents, trie.forks))
@@ -137,6 +138,7 @@ def _edge_tensors(trie: Trie, device: torch.device) -> dict[str, torch.Tensor]:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def lay_out_branches(trie: Trie, *, device: torch.device) -> Branches:
     """The trie's decisive nodes in rows: whole branches of the root, each with all that is below it.
 

@@ -14,43 +14,48 @@ HEIGHT = 260
 CARD_LINES = ("measured on", "split", "candidates", "seen items", "ties in score", "interval")
 
 
-def learning_curves(log: pd.DataFrame, floors: Mapping[str, float] | None = None) -> go.Figure:
+def learning_curves(
+    log: pd.DataFrame, floors: Mapping[str, float] | None = None, *, epochs: float | None = None, note: str = ""
+) -> go.Figure:
     """Training loss in nats per item, and validation NDCG@10 between 0 and 1, over epochs.
 
     Args:
         log: Training log: ``step``, ``epoch``, ``train_loss``, ``validation_ndcg@10``, ``seconds``.
         floors: Validation NDCG@10 of rankers that must be beaten, as name -> value; drawn as thin labelled lines.
+        epochs: How far the run is to go: the axes reach to there, and a log without a validation is drawn as empty
+            axes. None: the log is all there is.
+        note: What else the caption should say.
 
     Raises:
-        ValueError: If the log lacks a column, or nothing was validated yet.
+        ValueError: If the log lacks a column, or ``epochs`` is None and nothing was validated yet.
     """
     _require(log, ["step", "epoch", "train_loss", NDCG, "seconds"], what="the training log")
-    if not log[NDCG].notna().any():
+    if epochs is None and not log[NDCG].notna().any():
         raise ValueError("the training log holds no validation yet. Train for at least one epoch, then draw.")
-    floors, log = dict(floors or {}), log.reset_index(drop=True)
-    best, last = log.loc[log[NDCG].idxmax()], log.iloc[-1]
-    top = 1.15 * max(best[NDCG], *floors.values(), 1e-6)
+    floors, log, reach = dict(floors or {}), log.reset_index(drop=True), epochs or log["epoch"].max()
+    measured = log[log[NDCG].notna()]
+    best = measured.loc[measured[NDCG].idxmax()] if len(measured) else None
+    top = 1.15 * max([*measured[NDCG], *floors.values()], default=0.1) or 0.1
     figure = make_subplots(1, 2, subplot_titles=("Training loss (nats per item)", "Validation NDCG@10"))
     figure.add_trace(_curve(log, "train_loss", colour=BLUE, symbol="circle", dash="solid"), row=1, col=1)
     figure.add_trace(_curve(log, NDCG, colour=RED, symbol="diamond", dash="dash"), row=1, col=2)
     _draw_floors(figure, floors, top=top)
-    # Towards the middle of the picture, away from the names of the floors.
-    side = "right" if 2 * best["epoch"] > log["epoch"].max() else "left"
-    place = {"x": best["epoch"], "y": best[NDCG], "xref": "x2", "yref": "y2", "yshift": 14, "xanchor": side}
-    add_text(figure, f"best {best[NDCG]:.3f}", bold=True, **place)
-    words = f"best NDCG@10 {best[NDCG]:.3f} at epoch {best['epoch']:.1f}"
+    if best is not None:
+        _mark_best(figure, best, reach=reach)
+    said = _story(log, best)
     beaten = "; ".join(f"{name} {value:.3f}" for name, value in floors.items()) or "none given"
     finish(
         figure,
         title="Learning curves",
-        caption=f"{last['step']:,.0f} steps in {last['seconds']:.0f} s; {words}. Floors: {beaten}.",
-        alt=f"Two curves over {last['epoch']:.1f} epochs: training loss ends at {last['train_loss']:.2f}; {words}.",
+        caption=f"{said['caption']} Floors: {beaten}. {note}".strip(),
+        alt=said["alt"],
         size=(900, HEIGHT),
         sides=(64, 160 if floors else 24),
         above=26,
     )
     figure.update_layout(showlegend=False)
-    figure.update_xaxes(title_text="epoch", range=[0, 1.03 * log["epoch"].max()])
+    figure.update_xaxes(title_text="epoch", range=[0, 1.03 * reach])
+    figure.update_yaxes(range=None if len(log) else [0, 1], showticklabels=bool(len(log)), row=1, col=1)
     return figure.update_yaxes(range=[0, top], row=1, col=2)
 
 
@@ -122,6 +127,27 @@ def _dots(table: pd.DataFrame, metric: str, *, places: list[int], name: str, col
         customdata=np.column_stack([low, high]),
         hovertemplate="%{text}: %{x:.4f}<br>95 % interval %{customdata[0]:.4f} to %{customdata[1]:.4f}",
     )
+
+
+def _mark_best(figure: go.Figure, best: pd.Series, *, reach: float) -> None:
+    """The best validation is named, towards the middle of the picture and away from the names of the floors."""
+    side = "right" if 2 * best["epoch"] > reach else "left"
+    place = {"x": best["epoch"], "y": best[NDCG], "xref": "x2", "yref": "y2", "yshift": 14, "xanchor": side}
+    add_text(figure, f"best {best[NDCG]:.3f}", bold=True, **place)
+
+
+def _story(log: pd.DataFrame, best: pd.Series | None) -> dict[str, str]:
+    """What the curves show, as ``caption`` and as ``alt``."""
+    if not len(log):
+        return {"caption": "No validation yet.", "alt": "Two empty charts: nothing was validated yet."}
+    last = log.iloc[-1]
+    words = "nothing to validate on"
+    if best is not None:
+        words = f"best NDCG@10 {best[NDCG]:.3f} at epoch {best['epoch']:.1f}"
+    return {
+        "caption": f"{last['step']:,.0f} steps in {last['seconds']:.0f} s; {words}.",
+        "alt": f"Two curves over {last['epoch']:.1f} epochs: training loss ends at {last['train_loss']:.2f}; {words}.",
+    }
 
 
 def _draw_floors(figure: go.Figure, floors: Mapping[str, float], *, top: float) -> None:

@@ -31,13 +31,13 @@ def describe_error(error: Exception) -> str:
 
 
 class View(ipywidgets.VBox):
-    """Controls in a column that answer the hands; where no kernel is, a still picture stands in their place.
+    """Controls in a column that answer the hands; where no kernel is, a still copy stands in their place.
 
-    A view lists its parts, connects each control through ``hear``, and draws itself in ``figure``.
+    A view lists its parts, connects each control through ``hear``, and draws itself in ``figure`` or ``still``.
 
     Attributes:
         status: The line that says in words what is going on: idle and the milliseconds, or what failed.
-        live: False shows the still picture only.
+        live: False shows the still copy only.
     """
 
     def __init__(self, *, live: bool = True) -> None:
@@ -47,9 +47,14 @@ class View(ipywidgets.VBox):
         super().__init__()
         self.add_class("workbench-view-box")
 
-    def figure(self) -> go.Figure:
-        """The still picture of what is shown now."""
-        raise NotImplementedError
+    def figure(self) -> go.Figure | None:
+        """The still picture of what is shown now; None for a view that shows none and then has its own ``still``."""
+        return None
+
+    def still(self) -> tuple[str, str]:
+        """What stands in the view's place where it cannot be drawn, as text and as HTML: the picture."""
+        figure = self.figure()
+        return figure.layout.meta["alt"], chart_html(figure)
 
     def hear(self, act: Callable[[], str | None]) -> Callable[[Any], None]:
         """The answer to a control: one at a time, never to what we set ourselves, errors told inside the view.
@@ -91,9 +96,9 @@ class View(ipywidgets.VBox):
         self.status.value = f"<span role='status' style='{TEXT}'>{escape(sentence)}</span>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """Return the view, and the still picture for pages and for wherever the view cannot be drawn."""
-        figure = self.figure()
-        still = {"text/plain": figure.layout.meta["alt"], "text/html": chart_html(figure)}
+        """Return the view, and what stands in its place on pages and wherever it cannot be drawn."""
+        still = dict(zip(("text/plain", "text/html"), self.still(), strict=True))
         if self.live:
             return (super()._repr_mimebundle_(**kwargs) or {}) | still
-        return still | {"application/vnd.plotly.v1+json": figure.to_plotly_json()}
+        figure = self.figure()
+        return still | ({"application/vnd.plotly.v1+json": figure.to_plotly_json()} if figure else {})

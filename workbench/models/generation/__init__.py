@@ -1,4 +1,4 @@
-"""Lists and texts that the model writes, through transformers' own ``generate``; lists never leave the catalog."""
+"""Lists and texts that the model writes; lists never leave the catalog unless that is asked for."""
 
 from workbench.models.generation.lists import generate, rank_by_beam
 from workbench.models.generation.settings import HOW, Decoding

@@ -1,12 +1,13 @@
-"""From prompts to items: beams under the trie, and all else through transformers' own ``generate``.
+"""From prompts to items: along the paths of the trie, or word by word through transformers' own ``generate``.
 
-Draws, one item word by word, and beams that may leave the catalog are written by ``generate``; what keeps them on the
-trie is a logits processor.
+Beams and draws that stay inside the catalog follow paths. ``generate`` writes what somebody watches word by word, kept
+on the trie by a logits processor, and what may leave the catalog.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -14,8 +15,8 @@ import torch
 from transformers import Cache, GenerationConfig, LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
-from workbench.models.generation.beams import Found, follow_beams
 from workbench.models.generation.constraint import AnyWord, TrieProcessor, blocked_edges, stop_when, trie_table
+from workbench.models.generation.paths import Found, follow, take_best, take_by_chance
 from workbench.models.gpt2 import GPT2Recommender
 
 NUMBERS = 100_000_000  # held at once (400 MB): bounds memory, whatever the number of prompts
@@ -55,10 +56,10 @@ def search_beams(
         stop: Ends at the next word; what is finished by then is kept.
     """
     if out is not None:
-        return follow_beams(recommender, prompts, out=out, width=width, stop=stop)
+        return follow(recommender, prompts, partial(take_best, width=width), out=out, n_paths=width, stop=stop)
     settings = {"num_beams": width, "num_return_sequences": width, "length_penalty": 0.0, "early_stopping": False}
     settings["output_scores"] = True  # else transformers keeps the beams' scores to itself
-    return _write_all(recommender, prompts, out=None, per_prompt=width, stop=stop, **settings)
+    return _write_all(recommender, prompts, per_prompt=width, stop=stop, **settings)
 
 
 def draw_items(
@@ -74,29 +75,40 @@ def draw_items(
     """Items drawn word by word, per prompt as many as ``draws``; the same item may be drawn more than once.
 
     Scores are log-probabilities at temperature 1. Chance comes from torch's generator as it stands.
+
+    Args:
+        recommender: Who writes.
+        prompts: Ids.
+        out: Catalog rows that must not be written, per prompt, at least one is left; None: write any word.
+        draws: Per prompt.
+        temperature: What log-probabilities are divided by.
+        top_p: Words are drawn from the most probable that together have this share.
+        stop: Ends at the next word; what is finished by then is kept.
     """
-    chance = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-    settings = {"num_return_sequences": draws, **chance}
-    return _write_all(recommender, prompts, out=out, per_prompt=draws, stop=stop, **settings)
+    chance = {"temperature": temperature, "top_p": top_p}
+    if out is not None:
+        take = partial(take_by_chance, draws=draws, **chance)
+        return follow(recommender, prompts, take, out=out, n_paths=draws, stop=stop)
+    settings = {"do_sample": True, "num_return_sequences": draws, "top_k": 0, **chance}
+    return _write_all(recommender, prompts, per_prompt=draws, stop=stop, **settings)
 
 
 def _write_all(
     recommender: GPT2Recommender,
     prompts: Sequence[list[int]],
     *,
-    out: Sequence[Sequence[int]] | None,
     per_prompt: int,
     stop: Event | None,
     **settings: object,
 ) -> list[Found]:
-    """Write behind some prompts at a time, and collect what was written behind each."""
+    """Write any words behind some prompts at a time, and collect what was written behind each."""
     size = _prompts_at_once(recommender, prompts, rows_each=per_prompt)
     found: list[Found] = []
     for first in range(0, len(prompts), size):
         if stop is not None and stop.is_set():
             return found + [[]] * (len(prompts) - len(found))
-        some, own = prompts[first : first + size], None if out is None else out[first : first + size]
-        written = write(recommender, some, out=own, per_prompt=per_prompt, stop=stop, **settings)
+        some = prompts[first : first + size]
+        written = write(recommender, some, out=None, per_prompt=per_prompt, stop=stop, **settings)
         found += collect(written, n_prompts=len(some))
     return found
 
@@ -140,7 +152,7 @@ def write(
         answer = recommender.model.generate(
             ids,
             attention_mask=mask,
-            past_key_values=_read_once(recommender, ids, mask, times=per_prompt),
+            past_key_values=read_once(recommender, ids, mask, times=per_prompt),
             generation_config=config,
             logits_processor=[processor, telling] if telling else [processor],
             stopping_criteria=stop_when(stop),
@@ -176,7 +188,7 @@ class _Telling(LogitsProcessor, BaseStreamer):
         """Nothing is left to tell."""
 
 
-def _read_once(recommender: GPT2Recommender, ids: torch.Tensor, mask: torch.Tensor, *, times: int) -> Cache | None:
+def read_once(recommender: GPT2Recommender, ids: torch.Tensor, mask: torch.Tensor, *, times: int) -> Cache | None:
     """Keys and values of all but the last word of each prompt, repeated: else every row would read its prompt again."""
     if times == 1 or ids.shape[1] == 1:
         return None

@@ -233,7 +233,7 @@ class _TextOnly(LogitsProcessor):
     def _after(self, word: int) -> torch.Tensor:
         """What may follow a word, (n_words,) of bool: inside an item, only what leads on to an item."""
         trie, ways = self._trie, self._trie.first_edges
-        if self._node or self._vocabulary.first_item <= word < self._vocabulary.first_mark:
+        if self._vocabulary.first_item <= word < self._vocabulary.first_mark:
             first, last = ways[self._node : self._node + 2]
             self._node = int(first + np.searchsorted(trie.words[first:last], word)) + 1
             first, last = ways[self._node : self._node + 2]

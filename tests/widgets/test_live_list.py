@@ -1,0 +1,187 @@
+"""The playground at work: in its own thread, word by word, stopped, and where no kernel is."""
+
+import gc
+import json
+import time
+
+import nbformat
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+from ipywidgets.embed import dependency_state
+from ipywidgets.widgets.widget import _instances
+
+from workbench.language import Prompt
+from workbench.models import GPT2Recommender, start_recommender
+from workbench.pages import render_page
+from workbench.widgets.prompt_playground import PromptPlayground
+
+IDS = [f"{row:03d}" for row in range(24)]
+CATALOG = pd.DataFrame(
+    {"item_id": IDS, "title": ["<img src=x onerror=alert(1)>", "Solaris", *(f"Film {n}" for n in range(2, 24))]}
+)
+CATALOG = CATALOG.assign(
+    year=[1970 + n for n in range(24)], title_zh=[None, "飞向太空", *(f"第{n}部" for n in range(2, 24))]
+)
+MARKS = [("context", "time_of_day", "day"), ("context", "time_of_day", "evening"), ("profile", "region", "north")]
+HISTORY = ("002", "003", "004")
+
+
+def make(seed=0, **more) -> GPT2Recommender:
+    recommender = start_recommender(CATALOG, layers=1, width=16, heads=2, max_history=12, seed=seed, **more)
+    recommender.model.transformer.wte.weight.detach().mul_(20)  # far enough apart that no two scores are nearly equal
+    return recommender
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> GPT2Recommender:
+    return make(marks=MARKS)
+
+
+@pytest.fixture(scope="module")
+def titles() -> GPT2Recommender:
+    return make(spelling="title")
+
+
+@pytest.fixture
+def live():
+    """Makes live ones and closes them."""
+    made = []
+
+    def make_live(*given, **more):
+        made.append(PromptPlayground(*given, **more))
+        return made[-1]
+
+    yield make_live
+    for each in made:
+        each.worker.close()
+
+
+def status(view: PromptPlayground) -> str:
+    return view.status.value.split(">", 1)[1].rsplit("<", 1)[0]
+
+
+def same_list(rankings: pd.DataFrame, df: pd.DataFrame) -> bool:
+    return rankings["item_id"].tolist() == df["item_id"].tolist() and np.allclose(rankings["score"], df["score"])
+
+
+def test_the_live_view_carries_the_same_html_and_an_exported_page_shows_it_once(tiny, live):
+    view = live(tiny, prompt=Prompt(HISTORY))
+    bundle = view._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle and "Film 2 (1972)" in bundle["text/html"]
+    still = nbformat.v4.new_output("display_data", {"text/html": view._hidden_still()})
+    view_only = nbformat.v4.new_output(
+        "display_data", {name: each for name, each in bundle.items() if name.endswith("widget-view+json")}
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("playground", outputs=[view_only, still])])
+    page = render_page(notebook, name="playground")
+    assert page.count(f">{view.df['title'][1].replace('<', '&lt;')}") == 1 and "10 of 24 items shown" in page
+
+
+def test_a_live_view_answers_in_its_own_thread_and_the_newest_letter_wins(tiny, live):
+    view = live(tiny, prompt=Prompt(HISTORY))
+    begun = time.perf_counter()
+    for end in range(1, 31):
+        view.controls.request.value = "something slow on a space station"[:end]
+    assert time.perf_counter() - begun < 2
+    assert view.worker.wait(20)
+    assert same_list(tiny.generate(view.prompt), view.df) and view.slate.number == 31
+
+
+def test_letters_are_waited_for_where_an_answer_takes_more_than_one_pass(titles, live):
+    view = live(titles)
+    for end in range(1, 8):
+        view.controls.request.value = "funny film"[:end]
+    assert view.worker.wait(20)
+    assert view.history_log["request"].tolist() == ["", "funny f"]  # what came in between was never begun
+
+
+class Slow:
+    """Slows a model down: every pass waits a little."""
+
+    def __init__(self, recommender, seconds):
+        self.handle = recommender.model.register_forward_pre_hook(lambda *_: time.sleep(seconds))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.handle.remove()
+
+
+def test_a_slate_is_shown_while_it_is_written_and_stop_keeps_what_is_there(tiny, live):
+    view = live(tiny, prompt=Prompt(HISTORY))
+    seen, lines = [], []
+    view.slate.observe(lambda change: seen.append(len(change["new"][0]["rows"])), "lists")
+    view.slate.observe(lambda change: lines.append(change["new"]), "stream")
+    with Slow(tiny, 0.1):
+        view.controls.how.value = "greedy"
+        while len(seen) < 3:
+            time.sleep(0.01)
+        assert "running" in status(view)
+        begun = time.perf_counter()
+        view.controls.stop.click()
+        assert view.worker.wait(10) and time.perf_counter() - begun < 1
+    assert seen[0] == 1 and 1 < len(view.df) < 10
+    assert view.slate.lists[0]["caption"] == "Run this run, partial"
+    assert f"Partial: stopped after {len(view.df)} of 10." in view.slate.notes
+    assert "lost: “" in lines[0] and "stopped before it was complete" in view.code
+    whole = tiny.generate(view.prompt, how="greedy")
+    assert whole["item_id"].tolist()[: len(view.df)] == view.df["item_id"].tolist()
+
+
+def test_stop_before_anything_is_there_keeps_the_old_list(titles, live):
+    view = live(titles)
+    before = view.df
+    view.controls.request.value = "funny"  # waits for more letters
+    view.controls.stop.click()
+    assert view.worker.wait(10)
+    assert "stopped before anything was written" in status(view) and view.df.equals(before)
+    view.controls.stop.click()
+    assert "nothing runs" in status(view)
+
+
+def test_an_error_of_the_model_is_told_and_the_next_letter_works(tiny, live, monkeypatch):
+    view = live(tiny, prompt=Prompt(HISTORY))
+    before = view.df
+    monkeypatch.setattr(tiny.model.transformer, "forward", lambda *_, **__: 1 / 0)
+    view.controls.request.value = "s"
+    assert view.worker.wait(10) and "ZeroDivisionError" in status(view) and view.df.equals(before)
+    monkeypatch.undo()
+    view.controls.request.value = "sl"
+    assert view.worker.wait(10) and same_list(tiny.generate(Prompt(HISTORY, "sl")), view.df)
+
+
+def test_a_thousand_changes_do_not_grow_the_view(tiny):
+    view = PromptPlayground({"a": tiny, "b": make(seed=3)}, prompt=Prompt(HISTORY), live=False)
+
+    def change(times):
+        for step in range(times):
+            view.controls.request.value = f"slow film {step % 50}"
+            if step % 50 == 0:
+                view.controls.run.value = "ab"[step // 50 % 2]
+        view.controls.run.value = "a"
+        gc.collect()
+        return len(_instances), psutil.Process().memory_info().rss
+
+    widgets, used = change(200)
+    widgets_after, used_after = change(1_000)
+    assert widgets_after == widgets and used_after - used < 30e6
+    assert len(view.history_log) == 1_000
+
+
+def test_no_state_of_the_view_is_larger_than_a_megabyte(tiny, live):
+    view = live(tiny, prompt=Prompt(HISTORY))
+    parts = dependency_state(view, drop_defaults=False).values()
+    kept = [{name: held for name, held in part["state"].items() if name not in ("_esm", "_css")} for part in parts]
+    assert len(kept) > 60 and len(json.dumps(kept)) < 1_000_000

@@ -1,0 +1,58 @@
+"""A list of the playground as Python that makes it again in a fresh kernel."""
+
+from dataclasses import fields
+from typing import Any
+
+from workbench.widgets.playground_work import Listed
+
+LOAD = "from workbench.models import GPT2Recommender\n\nrecommender = GPT2Recommender.load({folder!r})\n"
+UNSAVED = (
+    "\n# This run lies in no folder. Save it first, recommender.save('runs/mine'); a fresh kernel then begins with\n"
+    "# from workbench.models import GPT2Recommender\n"
+    "# recommender = GPT2Recommender.load('runs/mine')\n"
+)
+PARTIAL = "# The list that is shown was stopped before it was complete; this makes all of it.\n"
+
+
+def write_code(listed: Listed) -> str:
+    r"""The very call that made a list, with everything it needs; it leaves ``rankings``.
+
+    Example:
+        >>> import pandas as pd
+        >>> from threading import Event
+        >>> from workbench.language import Prompt
+        >>> from workbench.models import start_recommender
+        >>> from workbench.models.generation import Decoding
+        >>> from workbench.widgets.playground_runs import Runs
+        >>> from workbench.widgets.playground_work import Kitchen, Side
+        >>> catalog = pd.DataFrame({"item_id": ["a", "b"], "title": ["Alien", "Brazil"]})
+        >>> kitchen = Kitchen(Runs(start_recommender(catalog, layers=1, width=16, heads=2)), {})
+        >>> side = Side("this run", Prompt(history=("a",)), "whole prompt")
+        >>> print(*write_code(kitchen.make_list(0, side, Decoding(k=1), Event())).splitlines()[-2:], sep="\n")
+        prompt = Prompt(history=('a',))
+        rankings = recommender.generate(prompt, k=1)
+    """
+    folder = listed.recommender.folder
+    load = LOAD.format(folder=str(folder)) if folder is not None and folder.is_dir() else UNSAVED
+    # said in full: a recommender may read by another template than the one its folder holds
+    template = f"PromptTemplate({_changed(listed.recommender.template)})"
+    return (
+        f"from workbench.language import Prompt, PromptTemplate\n{load}"
+        f"recommender = recommender.with_template({template})\n"
+        f"prompt = Prompt({_said(listed)})\n{PARTIAL if listed.stopped else ''}"
+        f"rankings = recommender.generate(prompt, {_changed(listed.decoding, always='k')})\n"
+    )
+
+
+def _said(listed: Listed) -> str:
+    """What differs from an empty prompt, as arguments."""
+    prompt = listed.side.prompt
+    said = {"history": prompt.history, "request": prompt.request}
+    said |= {"context": dict(prompt.context), "profile": dict(prompt.profile)}
+    return ", ".join(f"{name}={value!r}" for name, value in said.items() if value)
+
+
+def _changed(settings: Any, *, always: str = "") -> str:
+    """The settings of a dataclass that differ from its defaults, as arguments."""
+    values = [(each, getattr(settings, each.name)) for each in fields(settings)]
+    return ", ".join(f"{each.name}={value!r}" for each, value in values if value != each.default or each.name == always)
