@@ -156,7 +156,7 @@ class FrontEnd:
         return cell
 
     def finish(self, cell: str) -> None:
-        """Wait for a cell's reply: what is sent while ipykernel 7.0 to 7.3 replies may never be read (ipykernel#1554)."""
+        """Wait for a cell's reply: while ipykernel 7.0 to 7.3 replies, a message may get lost (ipykernel#1554)."""
         self.hear(lambda: self.has(cell, "idle") and self.has(cell, "execute_reply"), "the cell ends")
 
     def has(self, cell: str, kind: str) -> bool:

@@ -1,6 +1,6 @@
 """The widgets in a real JupyterLab, driven by mouse and by keyboard, light and dark; pictures in build/screens/.
 
-    python benchmarks/screens.py [explorer] [attention]
+    python benchmarks/screens.py [explorer] [attention] [playground] [training]
 
 A scenario is the cells of a notebook and a function that drives what they show and asserts that it answers. After each,
 whatever it was: no error in the console, nothing blank, and no serious finding of axe inside our view.
@@ -18,12 +18,21 @@ from playwright.sync_api import Error as BrowserError
 from records import say
 from screens_attention import drive_attention
 from screens_explorer import drive_explorer
+from screens_playground import drive_playground
+from screens_training import CELLS as TRAINING
+from screens_training import drive_training
 from stage import Stage, serious_findings
 
 SCREENS = REPOSITORY / "build" / "screens"
+PLAYGROUND = [
+    "import scenes_playground",
+    "playground = scenes_playground.tell(scenes_playground.films_playground())\nplayground",
+]
 SCENARIOS: dict[str, tuple[list[str], Callable[[Stage], dict[str, float]]]] = {
     "explorer": (["import scenes", "explorer = scenes.tell(scenes.films_explorer())\nexplorer"], drive_explorer),
     "attention": (["import scenes", "viewer = scenes.tell(scenes.films_attention())\nviewer"], drive_attention),
+    "playground": (PLAYGROUND, drive_playground),
+    "training": (TRAINING, drive_training),
 }
 
 

@@ -24,6 +24,7 @@ PLACES = """() => ["button[title^='Ends the work']", ".workbench-slate", ".workb
   return [Math.round(box.x), Math.round(box.y - top.getBoundingClientRect().y)];
 })"""
 RESTARTED = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 SAVED = "() => window.jupyterapp.commands.execute('docmanager:save')"
 LOST = ("model not found", "widget", "comm")  # what the console may say of a view whose kernel is gone
 
@@ -161,6 +162,7 @@ def lose_kernel(stage: Stage) -> None:
     assert "<history>" in text and f"{len(first['items'][0])} of 570 items shown" in text, f"the copy says {text[:200]}"
     if stage.pictures:
         page.screenshot(path=stage.pictures / f"playground-still-{stage.theme}.png")
+    page.wait_for_selector(IDLE, timeout=60_000)  # else the server waits for a page that is gone when it ends
     stage.shown.errors[:] = [error for error in stage.shown.errors if not any(word in error for word in LOST)]
 
 

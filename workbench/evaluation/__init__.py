@@ -10,6 +10,7 @@ from workbench.evaluation.leaks import check_leaks
 from workbench.evaluation.metrics import coverage, hit_rate, mrr, ndcg
 from workbench.evaluation.placement import HeldOutRanks, Ranker
 from workbench.evaluation.requests import evaluate_requests, request_precision
+from workbench.evaluation.texts import copy_nearest, score_texts, summarize_texts
 
 __all__ = [
     "HeldOutRanks",
@@ -18,6 +19,7 @@ __all__ = [
     "card_html",
     "check_leaks",
     "compare",
+    "copy_nearest",
     "coverage",
     "evaluate",
     "evaluate_requests",
@@ -25,4 +27,6 @@ __all__ = [
     "mrr",
     "ndcg",
     "request_precision",
+    "score_texts",
+    "summarize_texts",
 ]

@@ -1,9 +1,9 @@
 """Honest scores of texts about items: what they name and whether it is true, and how much is copied.
 
-A text about an item names genres, countries, directors, decades and years. The catalog knows which of them are true, so
-the share of true ones among those named, the *precision*, can be counted. It means nothing without a floor:
-``copy_nearest`` answers with the text of the most similar other item, which names much that is true although nobody
-wrote it about this one.
+A text names genres, countries, directors, decades and years, and the catalog knows which are the item's: the share of
+true ones among those named, the *precision*, can be counted. It says nothing of whether the text can be read, and means
+nothing without a floor: ``copy_nearest`` answers with the text of the most similar other item, which names much that is
+true although nobody wrote it about this one.
 """
 
 import re

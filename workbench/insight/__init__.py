@@ -13,6 +13,7 @@ from workbench.insight.effects.explanations import (
     read_last_shares,
     score_explanations,
 )
+from workbench.insight.list_changes import ListChanges, compare_lists
 from workbench.insight.maps.alignment import NearestItems, align_kinds
 from workbench.insight.maps.fitting import EmbeddingMap, fit_map, place
 from workbench.insight.maps.groups import agree_with, count_groups, find_groups
@@ -26,6 +27,7 @@ __all__ = [
     "Attribution",
     "Counterfactual",
     "EmbeddingMap",
+    "ListChanges",
     "NearestItems",
     "Occlusion",
     "ablate_heads",
@@ -35,6 +37,7 @@ __all__ = [
     "attend",
     "attribute",
     "average_explanations",
+    "compare_lists",
     "cost_of_heads",
     "count_groups",
     "counterfactual",

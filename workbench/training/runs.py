@@ -23,6 +23,17 @@ def runs_folder() -> Path:
     return Path(platformdirs.user_data_dir("workbench")) / "runs"
 
 
+def run_folder(
+    split: Split, *, base: str, spelling: str | Spelling, config: TrainingConfig, inside: str | Path | None = None
+) -> Path:
+    """Where the run with these settings on this data is kept; ``inside`` is the folder of all runs."""
+    key = run_key(split, base=base, spelling=spelling, config=config)
+    how = spelling if isinstance(spelling, str) else spelling.how
+    written = "" if how == "atomic" else f"-{how}"
+    name = f"{split.dataset.name}-{Path(base).name}{written}-{key[:10]}"
+    return Path(inside or runs_folder()) / "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
+
+
 def saved_run(
     split: Split,
     *,
@@ -44,11 +55,7 @@ def saved_run(
         ValueError: If the saved run is damaged or altered; the message says which file.
     """
     config = config or TrainingConfig()
-    key = run_key(split, base=base, spelling=spelling, config=config)
-    how = spelling if isinstance(spelling, str) else spelling.how
-    written = "" if how == "atomic" else f"-{how}"
-    name = f"{split.dataset.name}-{Path(base).name}{written}-{key[:10]}"
-    path = Path(folder or runs_folder()) / "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
+    path = run_folder(split, base=base, spelling=spelling, config=config, inside=folder)
     try:
         return GPT2Recommender.load(path, catalog=split.dataset.catalog)
     except FileNotFoundError:  # no run yet

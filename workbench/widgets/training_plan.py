@@ -12,7 +12,7 @@ from workbench.models.saved_run import check_replaceable
 from workbench.training import TrainingConfig, fine_tune
 from workbench.training.checkpoints import Checkpoints
 from workbench.training.keys import run_key
-from workbench.training.runs import runs_folder
+from workbench.training.runs import run_folder
 from workbench.widgets.worker import is_out_of_memory
 
 
@@ -42,11 +42,8 @@ class TrainingPlan:
     @cached_property
     def folder(self) -> Path:
         """Where the finished run is saved; beside it, while it trains, ``folder.partial``."""
-        how = self.spelling if isinstance(self.spelling, str) else self.spelling.how
-        written = "" if how == "atomic" else f"-{how}"
-        name = f"{self.split.dataset.name}-{Path(self.base).name}{written}-{self.key[:10]}"  # as in ``saved_run``
-        usual = runs_folder() / "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
-        return Path(self.given or usual).resolve()
+        settings = {"base": self.base, "spelling": self.spelling, "config": self.config}
+        return Path(self.given or run_folder(self.split, **settings)).resolve()
 
     @property
     def source(self) -> str:
