@@ -135,7 +135,7 @@ def write_and_stop(stage: Stage, stop: Callable[[], Any]) -> None:
     field(stage, "k").fill("500")
     change(stage, lambda: page.keyboard.press("Enter"))
     field(stage, "Sampling").select_option("greedy")
-    stage.expect("the first words", lambda: "lost:" in page.locator(".wb-stream").inner_text())
+    stage.expect("the first words", lambda: "lost to" in page.locator(".wb-stream").inner_text())
     stage.expect("that something runs", lambda: page.get_by_text("running").is_visible())
     stage.expect("a growing list", lambda: 3 < rows.count() < 400)
     stage.picture("playground-writing", of=VIEW)

@@ -135,7 +135,7 @@ def test_a_slate_is_shown_while_it_is_written_and_stop_keeps_what_is_there(tiny,
     assert seen[0] == 1 and 1 < len(view.df) < 10
     assert view.slate.lists[0]["caption"] == "Run this run, partial"
     assert f"Partial: stopped after {len(view.df)} of 10." in view.slate.notes
-    assert "lost: “" in lines[0] and "stopped before it was complete" in view.code
+    assert "lost to “" in lines[0] and "stopped before it was complete" in view.code
     whole = tiny.generate(view.prompt, how="greedy")
     assert whole["item_id"].tolist()[: len(view.df)] == view.df["item_id"].tolist()
 

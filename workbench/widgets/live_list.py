@@ -18,7 +18,7 @@ from workbench.widgets.copy_button import CopyButton
 from workbench.widgets.playground_code import write_code
 from workbench.widgets.playground_runs import Runs
 from workbench.widgets.playground_shown import Shown, log_row, show_made
-from workbench.widgets.playground_words import tell_word
+from workbench.widgets.playground_words import tell_words
 from workbench.widgets.playground_work import Kitchen, Made, Order, describe_list, grow_list
 from workbench.widgets.prompt_line import PromptLine, group_units
 from workbench.widgets.slate import Slate, list_part
@@ -180,7 +180,7 @@ class LiveList(View):
             self._shown = show_made(made, self._shown, seconds=self._seconds, note=answer.note)
             self._log.append(log_row(answer.number, self._seconds, made))
             words = self._shown.first.words
-            self.slate.stream = tell_word(words[-1]) if words else ""
+            self.slate.stream = tell_words(words) if words else ""
         self._said = f"idle · {self._shown.speed}"
 
     def _draw(self, number: int, why: str) -> None:
@@ -221,7 +221,7 @@ class LiveList(View):
                 return
             self._drawn = now
             self.slate.lists = [*self.slate.lists[:number], part]
-            self.slate.stream = tell_word(words[-1])
+            self.slate.stream = tell_words(words)
             self.say(f"running {now - self._begun:.1f} s")
 
     def _ipython_display_(self) -> None:

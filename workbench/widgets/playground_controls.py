@@ -93,14 +93,14 @@ class PlaygroundControls(PromptControls):
         settings = box([self.how, *self.numbers], layout={"flex_flow": "row wrap"})
         buttons = box([self.stop, self.reset, copy], layout={"margin": "0 0 0 92px", "align_items": "flex-start"})
         rows = [*self.rows, self.spelling, settings, buttons, box([self.file, self.keep])]
-        return ipywidgets.VBox(rows, layout={"flex": "1 3 400px", "min_width": "0", "overflow": "visible"})
+        return ipywidgets.VBox(rows, layout={"flex": "1 20 380px", "min_width": "0", "overflow": "visible"})
 
     def right(self, slate: ipywidgets.DOMWidget) -> ipywidgets.VBox:
         """Whose list, what beside it, and the list."""
         choice = ipywidgets.HBox([self.run, self.compare, self.pin], layout={"flex_flow": "row wrap"})
         return ipywidgets.VBox(
             [choice, slate],
-            layout={"flex": "4 1 600px", "min_width": "0", "margin": "0 0 0 16px", "overflow": "visible"},
+            layout={"flex": "20 1 600px", "min_width": "0", "margin": "0 0 0 16px", "overflow": "visible"},
         )
 
     def decoding(self, first: Decoding) -> Decoding:

@@ -19,7 +19,8 @@ HINT = "Add a film to the history, or type what you feel like."
 NOBODY = f"This is the list for somebody unknown. {HINT}"
 ALL_SEEN = "Every item of the catalog is in the history, so nothing is left to recommend. Remove one."
 BYTES = "The run does not know most of these characters and reads them byte by byte: the list may mean little."
-MANY = 8  # titles that a sentence names
+MANY, FEW = 8, 4  # titles that a sentence names; below two lists
+WORDS = 6  # of an item that are told while it is written
 CELL = "text-align:left;padding:3px 14px 3px 0;vertical-align:top"
 
 
@@ -35,9 +36,9 @@ def explain_list(made: Made, changes: ListChanges | None, titles: dict[str, str]
     listed = made.lists[0]
     notes = [*about_prompt(listed), *about_length(made), note and f"Note: {note}."]
     if changes is not None:
-        left = name_some([titles.get(item, item) for item in changes.left])
-        notes += [f"Agreement with the last list: {changes.sentence}."]
-        notes += [f"Left the list: {left}." if left else "Nothing left the list."]
+        many = MANY if len(made.lists) == 1 else FEW
+        left = name_some([titles.get(item, item) for item in changes.left], many=many)
+        notes += [f"Agreement with the last list: {changes.sentence}.", left and f"Left the list: {left}."]
     if len(made.lists) > 1:
         notes += [compare_words(listed, made.lists[1])]
     return [sentence for sentence in notes if sentence]
@@ -72,7 +73,7 @@ def compare_words(listed: Listed, other: Listed | str) -> str:
     if isinstance(other, str):
         return f"Nothing stands beside the list: {other}"
     changes = compare_lists(listed.df, other.df)
-    only = name_some(listed.df.set_index("item_id")["title"].reindex(changes.left).tolist())
+    only = name_some(listed.df.set_index("item_id")["title"].reindex(changes.left).tolist(), many=FEW)
     return f"Agreement of both lists: {changes.sentence}{f'; only in the first: {only}' if only else ''}."
 
 
@@ -89,26 +90,38 @@ def name_items(catalog: pd.DataFrame, items: Sequence[str]) -> dict[str, str]:
     return dict(zip(rows["item_id"], _titles(titles), strict=True))
 
 
-def name_some(titles: list[str]) -> str:
-    """Titles in a row, the first eight.
+def name_some(titles: Sequence[str], *, many: int) -> str:
+    """The first titles, and how many more there are.
 
     Example:
-        >>> name_some(["Alien", "Cube"]), name_some(list("abcdefghij"))
-        ('Alien, Cube', 'a, b, c, d, e, f, g, h and 2 more')
+        >>> name_some(["Alien", "Cube"], many=4), name_some(["Alien", "Brazil", "Cube"], many=1)
+        ('Alien, Cube', 'Alien and 2 more')
     """
-    more = len(titles) - MANY
-    return ", ".join(titles[:MANY]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(titles) - many
+    return ", ".join(titles[:many]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def tell_word(word: Word) -> str:
-    """A word of a slate with what lost against it.
+def tell_words(words: Sequence[Word]) -> str:
+    """The item of a slate that is written, word by word, and what lost against the last word that had rivals.
 
     Example:
-        >>> tell_word(Word(3, "Sta", 0.62, (("Mo", 0.21), ("Arr", 0.09))))
-        '3: “Sta” 62.0 % · lost: “Mo” 21.0 % · “Arr” 9.0 %'
+        >>> rivals = (("Mo", 0.21), ("Arr", 0.09))
+        >>> tell_words([Word(3, "Sta", 0.62, rivals), Word(3, "lker", 1.0, ())])
+        '3: “Sta” 62.0 % → “lker” · lost to “Sta”: “Mo” 21.0 %, “Arr” 9.0 %'
     """
-    lost = " · ".join(f"“{text}” {in_per_cent(share)}" for text, share in word.others)
-    return f"{word.place}: “{word.text}” {in_per_cent(word.probability)}{f' · lost: {lost}' if lost else ''}"
+    own = [word for word in words if word.place == words[-1].place]
+    said = [f"{quote(word.text)} {in_per_cent(word.probability)}" if word.others else quote(word.text) for word in own]
+    told = f"{own[0].place}: {'… → ' if len(said) > WORDS else ''}{' → '.join(said[-WORDS:])}"
+    contested = [word for word in own if word.others]
+    if not contested:
+        return told
+    lost = ", ".join(f"{quote(text)} {in_per_cent(share)}" for text, share in contested[-1].others)
+    return f"{told} · lost to {quote(contested[-1].text)}: {lost}"
+
+
+def quote(text: str) -> str:
+    """A word in quotes, without the space it may begin with."""
+    return f"“{text.strip() or text}”"
 
 
 def say_room(listed: Listed) -> str:

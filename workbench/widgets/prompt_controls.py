@@ -1,5 +1,6 @@
 """The left side of the playground: history, request, context, profile and template; what is set, not what it means."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -53,8 +54,8 @@ class PromptControls:
         )
         self.request.tooltip = "A wish in words, in any language; every letter changes the list"
         self.marks: dict[tuple[str, str], ipywidgets.Dropdown] = {}
-        self._no_marks = ipywidgets.HTML()
-        self._marks_box = ipywidgets.HBox(layout={"flex_flow": "row wrap", "min_height": "36px"})
+        self._no_marks, self._most = ipywidgets.HTML(), 0
+        self._marks_box = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
         self.template = ipywidgets.Dropdown(description="Template", options=list(templates), style=LABEL, layout=FULL)
         self.template.tooltip = "Which parts of the prompt are read; a file that ends in .json saves it"
         buttons = ipywidgets.HBox([self.up, self.down, self.remove], layout={"margin": "4px 0 0 92px"})
@@ -108,6 +109,8 @@ class PromptControls:
             )
             connect(self.marks[part, column])
         self._no_marks.value = "" if wanted else f"<span class='wb-quiet'>{NOTHING_LEARNED}</span>"
+        self._most = max(self._most, len(wanted), 2 * (not wanted))
+        self._marks_box.layout.min_height = f"{32 * math.ceil(self._most / 2) + 4}px"  # what is below never moves up
         self._marks_box.children = tuple(self.marks.values()) or (self._no_marks,)
         for each in old:
             for part in (each.style, each.layout, each):  # a widget leaves its parts behind

@@ -1,11 +1,9 @@
 // A field that finds items: hits open below it while one types. Enter takes the first, arrows and Enter another one,
 // a click too. Titles are put in as text.
 
-let fields = 0;
-
 export default {
   render({ model, el }) {
-    const name = `wb-search-${++fields}`;
+    const name = `wb-search-${Math.random().toString(36).slice(2)}`; // several may be on a page
     const box = document.createElement("div");
     box.className = "workbench-view workbench-search";
     box.dataset.lmSuppressShortcuts = "true";

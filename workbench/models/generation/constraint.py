@@ -78,14 +78,15 @@ class TrieProcessor(AnyWord):
         self._blocked, self._per = blocked, rows_per_prompt
 
     def _among(self, written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
         nodes = self._table.walk(written)
-        if not written.shape[1]:  # all at the root, the same ways for every row: whole columns are quicker
+        if not written.shape[1]:  # the rows of a prompt are still one and the same
             edges = self._table.leaving(nodes[:1])[1]
-            chances = scores[:, self._table.words[edges]].float().log_softmax(1)
-            chances.unflatten(0, (-1, self._per)).masked_fill_(self._blocked[:, None, edges], -torch.inf)
-            out[:, self._table.words[edges]] = chances
-            return out
+            first, words = scores[:: self._per], self._table.words[edges]
+            out = torch.full_like(first, -torch.inf, dtype=torch.float32)
+            chances = first[:, words].float().log_softmax(1)
+            out[:, words] = chances.masked_fill(self._blocked[:, edges], -torch.inf)
+            return out.repeat_interleave(self._per, dim=0)
+        out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
         rows, edges = self._table.leaving(nodes)
         words = self._table.words[edges]
         chances = choose_among(scores[rows, words].float(), rows, n_groups=len(nodes))
