@@ -164,6 +164,9 @@ def lose_kernel(stage: Stage) -> None:
         page.screenshot(path=stage.pictures / f"playground-still-{stage.theme}.png")
     page.wait_for_selector(IDLE, timeout=60_000)  # else the server waits for a page that is gone when it ends
     stage.shown.errors[:] = [error for error in stage.shown.errors if not any(word in error for word in LOST)]
+    stage.shown.run_all()
+    page.wait_for_selector(f"{SLATE}[data-number]", timeout=60_000)  # running its cell brings the view back
+    assert not still.first.is_visible(), "the copy is shown beside the view that came back"
 
 
 def change(stage: Stage, act: Callable[[], Any], *, times: int = 1) -> dict:

@@ -13,7 +13,7 @@ import torch
 from workbench.language import Prompt, PromptTemplate
 from workbench.models import GPT2Recommender, start_recommender
 from workbench.models.generation import Decoding
-from workbench.widgets.playground_work import Kitchen, Listed, Order, Side, fit, say_cut
+from workbench.widgets.playground_work import Listed, ListMaker, Order, Side, fit, say_cut
 from workbench.widgets.prompt_playground import PromptPlayground
 
 NASTY = "<img src=x onerror=alert(1)>"
@@ -482,7 +482,7 @@ def test_the_plain_view_is_prompt_list_and_caption_as_html_and_no_widget(playgro
 def test_memory_that_runs_out_once_halves_the_beam(tiny):
     view = PromptPlayground(tiny, prompt=Prompt(HISTORY), live=False)
     fails = [torch.OutOfMemoryError("CUDA out of memory")]
-    make_list = Kitchen.make_list
+    make_list = ListMaker.make_list
 
     def fail_once(self, *given, **more):
         if fails:
@@ -490,7 +490,7 @@ def test_memory_that_runs_out_once_halves_the_beam(tiny):
         return make_list(self, *given, **more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Kitchen, "make_list", fail_once)
+        patch.setattr(ListMaker, "make_list", fail_once)
         view.controls.width.value = 22
     assert any("out of memory" in note for note in view.slate.notes) and "width=11" in view.code
     assert fit(Decoding(k=10, width=12), 24, halved=True).width == 10
@@ -505,10 +505,10 @@ def test_say_cut_counts_oldest_items_and_last_pieces(tiny):
     )
 
 
-def test_the_kitchen_keeps_no_state_between_orders(tiny):
+def test_the_maker_keeps_no_state_between_orders(tiny):
     from workbench.widgets.playground_runs import Runs
 
-    kitchen = Kitchen(Runs({"a": tiny}), {})
+    maker = ListMaker(Runs({"a": tiny}), {})
     order = Order((Side("a", Prompt(HISTORY), "whole prompt"),), Decoding(how="sample", seed=2))
-    lists = [kitchen.make(order, threading.Event()).lists[0] for _ in range(2)]
+    lists = [maker.make(order, threading.Event()).lists[0] for _ in range(2)]
     assert all(isinstance(listed, Listed) for listed in lists) and lists[0].df.equals(lists[1].df)

@@ -19,7 +19,7 @@ from workbench.widgets.playground_code import write_code
 from workbench.widgets.playground_runs import Runs
 from workbench.widgets.playground_shown import Shown, log_row, show_made
 from workbench.widgets.playground_words import tell_words
-from workbench.widgets.playground_work import Kitchen, Made, Order, describe_list, grow_list
+from workbench.widgets.playground_work import ListMaker, Made, Order, describe_list, grow_list
 from workbench.widgets.prompt_line import PromptLine, group_units
 from workbench.widgets.slate import Slate, list_part
 from workbench.widgets.view import TEXT, View
@@ -61,7 +61,7 @@ class LiveList(View):
         self.slate, self.line, self.caption = Slate(), PromptLine(), ipywidgets.HTML()
         self.copy = CopyButton(tooltip="Copies the code that makes this very list")
         self.worker = Worker(
-            Kitchen(runs, self.templates, self._hear_words).make, show=self._show, tell=self._tell, live=live
+            ListMaker(runs, self.templates, self._hear_words).make, show=self._show, tell=self._tell, live=live
         )
         self._shown: Shown | None = None
         self._asked: Order | None = None
@@ -111,12 +111,9 @@ class LiveList(View):
 
     def why(self, number: int, item: str) -> None:
         """Ask what in the prompt helps an item of a list (0 or 1) most; the answer goes below the lists."""
-        order, made = self._asked, ()
-        if self._shown and (self._shown.made.order.sides, self._shown.made.order.decoding) == (
-            order.sides,
-            order.decoding,
-        ):
-            made = self._shown.made.lists  # else they are on their way, and made again first
+        order, shown = self._asked, self._shown.made if self._shown else None
+        there = shown and (shown.order.sides, shown.order.decoding) == (order.sides, order.decoding)
+        made = shown.lists if there else ()  # those on their way are made first
         self.order(Order(order.sides, order.decoding, why=(number, item), made=made), slow=True)
 
     def say(self, sentence: str) -> None:
@@ -185,14 +182,9 @@ class LiveList(View):
 
     def _draw(self, number: int, why: str) -> None:
         """Everything that depends on the list; the list itself first."""
-        shown = self._shown
-        with self.slate.hold_sync():
-            self.slate.number, self.slate.lists, self.slate.notes, self.slate.why = (
-                number,
-                shown.parts(),
-                shown.notes,
-                why,
-            )
+        shown, slate = self._shown, self.slate
+        with slate.hold_sync():
+            slate.number, slate.lists, slate.notes, slate.why = number, shown.parts(), shown.notes, why
         with self.line.hold_sync():
             self.line.units, self.line.said = group_units(shown.first.units), shown.room
         self.caption.value = f"<div style='{TEXT};opacity:.85'>{escape(shown.caption)}</div>"
@@ -222,7 +214,7 @@ class LiveList(View):
             self._drawn = now
             self.slate.lists = [*self.slate.lists[:number], part]
             self.slate.stream = tell_words(words)
-            self.say(f"running {now - self._begun:.1f} s")
+            self.say(f"running {(now - self._begun) // 0.5 / 2:.1f} s")  # twice a second, not at every word
 
     def _ipython_display_(self) -> None:
         """Display the view with its still copy below, or only that."""

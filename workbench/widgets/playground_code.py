@@ -24,11 +24,11 @@ def write_code(listed: Listed) -> str:
         >>> from workbench.models import start_recommender
         >>> from workbench.models.generation import Decoding
         >>> from workbench.widgets.playground_runs import Runs
-        >>> from workbench.widgets.playground_work import Kitchen, Side
+        >>> from workbench.widgets.playground_work import ListMaker, Side
         >>> catalog = pd.DataFrame({"item_id": ["a", "b"], "title": ["Alien", "Brazil"]})
-        >>> kitchen = Kitchen(Runs(start_recommender(catalog, layers=1, width=16, heads=2)), {})
+        >>> maker = ListMaker(Runs(start_recommender(catalog, layers=1, width=16, heads=2)), {})
         >>> side = Side("this run", Prompt(history=("a",)), "whole prompt")
-        >>> print(*write_code(kitchen.make_list(0, side, Decoding(k=1), Event())).splitlines()[-2:], sep="\n")
+        >>> print(*write_code(maker.make_list(0, side, Decoding(k=1), Event())).splitlines()[-2:], sep="\n")
         prompt = Prompt(history=('a',))
         rankings = recommender.generate(prompt, k=1)
     """

@@ -62,8 +62,10 @@ class Listed:
     @property
     def n_words(self) -> int:
         """Words of the vocabulary that were read and written."""
-        spelled, items = self.recommender.vocabulary.spelled, self.recommender.vocabulary.spelling.items
-        lengths = dict(zip(items, map(len, spelled), strict=True))
+        vocabulary = self.recommender.vocabulary
+        if vocabulary.trie.longest == 1:
+            return len(self.units) + len(self.df)
+        lengths = dict(zip(vocabulary.spelling.items, map(len, vocabulary.spelled), strict=True))
         return len(self.units) + sum(lengths.get(item, 0) for item in self.df["item_id"])
 
 
@@ -93,7 +95,7 @@ class Made:
     Attributes:
         order: What was wanted.
         lists: One per side; the second is a sentence where it cannot be made. Empty if stopped before there was any.
-        why: Title of the item that was asked about, and a sentence.
+        why: What helps the item that was asked about, in a sentence; empty when none was.
     """
 
     order: Order
@@ -102,7 +104,7 @@ class Made:
 
 
 @dataclass(frozen=True, eq=False)
-class Kitchen:
+class ListMaker:
     """Makes what is ordered.
 
     Attributes:
@@ -164,9 +166,10 @@ class Kitchen:
 
     def _explain(self, lists: list[Listed | str], why: tuple[int, str] | None, stop: Event) -> str:
         """The word of the prompt that helps an item most."""
-        if why is None or stop.is_set() or not isinstance(lists[why[0]], Listed):
+        number, item = why or (len(lists), "")
+        listed = lists[number] if number < len(lists) else ""  # it may have gone meanwhile
+        if isinstance(listed, str) or stop.is_set():
             return ""
-        listed, item = lists[why[0]], why[1]
         prompt = listed.side.prompt
         said = {"request": prompt.request, "context": prompt.context, "profile": prompt.profile}
         try:
@@ -204,7 +207,7 @@ def fit(decoding: Decoding, n_items: int, *, halved: bool = False) -> Decoding:
     """
     fitting = replace(decoding, k=min(decoding.k, n_items))
     if decoding.width is not None:
-        fitting = replace(fitting, width=min(decoding.width, max(n_items, fitting.k)))
+        fitting = replace(fitting, width=min(decoding.width, n_items))
     return replace(fitting, width=max(fitting.k, fitting.beams // 2)) if halved else fitting
 
 

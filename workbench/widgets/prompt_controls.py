@@ -10,6 +10,7 @@ import pandas as pd
 from workbench.language import Prompt
 from workbench.widgets.rows import Rows
 from workbench.widgets.search_box import SearchBox
+from workbench.widgets.view import TEXT
 
 ANY = ("any", "")
 NOTHING_LEARNED = (
@@ -108,8 +109,8 @@ class PromptControls:
                 layout=HALF,
             )
             connect(self.marks[part, column])
-        self._no_marks.value = "" if wanted else f"<span class='wb-quiet'>{NOTHING_LEARNED}</span>"
-        self._most = max(self._most, len(wanted), 2 * (not wanted))
+        self._no_marks.value = "" if wanted else f"<div style='{TEXT}'>{NOTHING_LEARNED}</div>"
+        self._most = max(self._most, len(wanted), 3 * (not wanted))
         self._marks_box.layout.min_height = f"{32 * math.ceil(self._most / 2) + 4}px"  # what is below never moves up
         self._marks_box.children = tuple(self.marks.values()) or (self._no_marks,)
         for each in old:

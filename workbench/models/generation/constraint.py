@@ -11,6 +11,8 @@ from transformers import LogitsProcessor, StoppingCriteria
 from workbench.language.trie import Trie
 from workbench.models.scoring import choose_among
 
+BASE = 1 << 32  # above the id of any word
+
 
 class AnyWord(LogitsProcessor):
     """Turns logits into log-probabilities and adds up those of the words that are chosen; any word may be.
@@ -86,11 +88,11 @@ class TrieProcessor(AnyWord):
             chances = first[:, words].float().log_softmax(1)
             out[:, words] = chances.masked_fill(self._blocked[:, edges], -torch.inf)
             return out.repeat_interleave(self._per, dim=0)
-        out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
         rows, edges = self._table.leaving(nodes)
-        words = self._table.words[edges]
-        chances = choose_among(scores[rows, words].float(), rows, n_groups=len(nodes))
-        out[rows, words] = chances.masked_fill(self._blocked[rows // self._per, edges], -torch.inf)
+        where = (rows, self._table.words[edges])
+        chances = choose_among(scores[where].float(), rows, n_groups=len(nodes))
+        out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
+        out[where] = chances.masked_fill(self._blocked[rows // self._per, edges], -torch.inf)
         out[self._table.is_end(nodes), self._end] = 0.0
         return out
 
@@ -110,22 +112,18 @@ class TrieTable:
         def on_device(array: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(np.ascontiguousarray(array), device=device)
 
+        n_nodes = len(trie.words) + 1  # and behind the last of them "nowhere", where no way leads on
         self.words = on_device(trie.words)
-        self._first = on_device(trie.first_edges)
-        self._base = int(trie.words.max()) + 1
+        self._first = on_device(np.append(trie.first_edges, trie.first_edges[-1]))
         # edges are sorted by node, then by word, so these keys ascend and a word's edge is found by bisection
-        self._keys = on_device(trie.parents * self._base + trie.words)
-        rows = np.full(len(trie.words) + 2, -1)  # the last node is "nowhere"
-        rows[trie.leaves] = np.arange(len(trie.leaves))
-        self.rows = on_device(rows)
+        self._keys = on_device(np.append(trie.parents * BASE + trie.words, np.iinfo(np.int64).max))
+        rows, elsewhere = np.full(n_nodes + 1, -1), np.full(n_nodes + 1, n_nodes)
+        rows[trie.leaves], elsewhere[trie.leaves] = np.arange(len(trie.leaves)), trie.leaves
+        self.rows, self._elsewhere = on_device(rows), on_device(elsewhere)
         self.stops = on_device(trie.stops)
         depths, items = trie.places
         self._depths, self._items = on_device(depths), on_device(items)
         self._spelled = on_device(np.where(trie.paths >= 0, trie.words[trie.paths], -1))
-
-    @property
-    def _nowhere(self) -> int:
-        return len(self.words) + 1
 
     def walk(self, words: torch.Tensor) -> torch.Tensor:
         """Node after these words from the root, (n_rows,); "nowhere" once a word leads off the trie.
@@ -134,19 +132,17 @@ class TrieTable:
         """
         nodes = torch.zeros(len(words), dtype=torch.long, device=words.device)
         for word in words.T:
-            keys = nodes * self._base + word
-            edges = torch.searchsorted(self._keys, keys).clamp(max=len(self._keys) - 1)
-            found = (self._keys[edges] == keys) & (word < self._base)
-            nodes = torch.where(self.is_end(nodes), nodes, torch.where(found, edges + 1, self._nowhere))
+            keys = nodes * BASE + word
+            edges = torch.searchsorted(self._keys, keys)
+            nodes = torch.where(self._keys[edges] == keys, edges + 1, self._elsewhere[nodes])
         return nodes
 
     def leaving(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows and edges of every way on: row r stands at ``nodes[r]``; both (n_ways,)."""
-        nodes = nodes.clamp(max=len(self.words))  # nothing leaves nowhere, like the last node
-        counts = self._first[nodes + 1] - self._first[nodes]
+        first = self._first[nodes]
+        counts = self._first[nodes + 1] - first
         rows = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), counts)
-        ahead = torch.arange(len(rows), device=nodes.device) - (counts.cumsum(0) - counts)[rows]
-        return rows, self._first[nodes][rows] + ahead
+        return rows, (first - counts.cumsum(0) + counts)[rows] + torch.arange(len(rows), device=nodes.device)
 
     def is_fork(self, nodes: torch.Tensor) -> torch.Tensor:
         """Whether there is a choice at each node."""
