@@ -1,6 +1,6 @@
 """Is it worth saying when? A run that has learned context, told it at test time and not told it.
 
-    python benchmarks/context.py [--seeds 0 1 2]
+    python benchmarks/context.py [--datasets films ml-100k] [--seeds 0 1 2]
 
 On films context is planted, so saying it must help; on ml-100k more than half of the users typed all their ratings
 within an hour, so its times are those of a keyboard. For each seed the same run ranks twice: told the context of the
@@ -23,15 +23,20 @@ from workbench.training import TrainingConfig
 from workbench.training.keys import run_key
 
 COLUMNS = ("time_of_day", "day_type", "season")
-LEARNED = {"context": COLUMNS}
+LEARNED = {"films": {"context": COLUMNS, "profile": ("age_band", "region"), "reviews": 1}}  # as in the notebooks
 WAYS = ("told", "not told", "never learned")
+
+
+def learned(name: str) -> dict[str, object]:
+    """What a run on this dataset learns beside histories, wishes and descriptions."""
+    return LEARNED.get(name, {"context": COLUMNS})
 
 
 def rankers(split: Split, seed: int) -> dict[str, GPT2Recommender | Situated]:
     """The same run told and not told, and the run of before."""
-    learned = finished_run(split, config=replace(TrainingConfig(), seed=seed, **LEARNED))
-    told = Situated(learned, context=contexts_of(split.test, COLUMNS))
-    return {"told": told, "not told": learned, "never learned": finished_run(split, config=TrainingConfig(seed=seed))}
+    situated = finished_run(split, config=replace(TrainingConfig(), seed=seed, **learned(split.dataset.name)))
+    told = Situated(situated, context=contexts_of(split.test, COLUMNS))
+    return {"told": told, "not told": situated, "never learned": finished_run(split, config=TrainingConfig(seed=seed))}
 
 
 def measure(name: str, *, seeds: Sequence[int]) -> Row:
@@ -41,12 +46,15 @@ def measure(name: str, *, seeds: Sequence[int]) -> Row:
     page = Page(RESULTS / f"context-{dataset.name}.json")
     page.figures |= {"dataset": dataset.name, "machine": machine(), "seeds": list(seeds)}
     page.figures["sitting_share"] = sitting_share(dataset.interactions)
+    page.save()
     for seed in seeds:
-        config = replace(TrainingConfig(), seed=seed, **LEARNED)
+        config = replace(TrainingConfig(), seed=seed, **learned(dataset.name))
         key = fingerprint(split, run_key(split, base="small", spelling="atomic", config=config))
         for way in WAYS:
             make = row_of(page, split, f"{way}, seed {seed}", lambda way=way, seed=seed: rankers(split, seed)[way])
             page.once("runs", f"{way}, seed {seed}", key=key, make=make)
+    if not seeds:
+        return page.figures
     ranks = {way: [page.held_out(f"{way}, seed {seed}") for seed in seeds] for way in WAYS}
     page.figures["ways"] = {way: mean_row(ranks[way]) for way in WAYS}
     page.figures["differences"] = {
@@ -63,7 +71,7 @@ def main(words: Sequence[str]) -> int:
     """Measure films, and ml-100k where it is at hand."""
     parser = argparse.ArgumentParser(prog="context.py", description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", default=["films", "ml-100k"], help="default: films ml-100k")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="seeds (default: 0 1 2)")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2], help="default: 0 1 2; none: only sittings")
     wanted = parser.parse_args(words)
     for name in wanted.datasets:
         measure(name, seeds=wanted.seeds)

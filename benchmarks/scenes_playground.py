@@ -24,7 +24,7 @@ def films_playground(*, trained: bool = True, items: int = 4) -> PromptPlaygroun
     history = tuple(next(iter(split.histories(on="test").values()))[:items])
     catalog, said = split.dataset.catalog, {"context": CONTEXT, "profile": PROFILE}
     if trained:
-        run = saved_run(split, config=TrainingConfig(**said))
+        run = saved_run(split, config=TrainingConfig(**said, reviews=1))  # the run of notebooks 06 and 07
     else:
         tables = {"context": split.dataset.interactions, "profile": split.dataset.users}
         marks = [

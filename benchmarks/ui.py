@@ -1,14 +1,18 @@
 """How long the views take to answer, measured in the browser: from a click to the updated view, and frame by frame.
 
-    python benchmarks/ui.py
+    python benchmarks/ui.py [row ...]
+
+Without names every row is measured; with names only those, and the others stay as they were.
 
 A click counts from the release of the button until both the table and the map show the answer and that frame is done:
 the kernel ranks, looks for neighbours and sends them on the way. The first paint counts from running the cell that
 makes and shows a view, whose map and data are there, until its first frame is done. A new target or another head counts
-from the change of its control until the last change of table and picture. Clicks are measured in a Chromium without a
-GPU, drawing in one that emulates a GPU in software, which is slower. Results go to ``benchmarks/results/ui.json``.
+from the change of its control until the last change of table and picture; a letter in the playground as told in
+``ui_playground``. All are measured in a Chromium without a GPU, but drawing in one that emulates a GPU in software,
+which is slower. Results go to ``benchmarks/results/ui.json``.
 """
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -16,22 +20,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lab import NO_GPU, SOFTWARE_GL, Lab, LabPage, chromium, jupyter_lab
 from records import RESULTS, Row, machine, say, write_json
 from screens_attention import CELLS
 from screens_explorer import CANVAS, find_point
 from stage import Stage
+from ui_playground import measure_memory, quantiles, time_bursts, time_letters
 
 CLICKS, FRAMES, TARGETS = 40, 100, 24
 LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0, "new_target_p95_ms": 1000.0}
+LIMITS |= {"letter_p95_ms": 200.0, "first_item_p95_ms": 500.0, "growth_mb": 50.0, "private_growth_mb": 50.0}
+LIMITS |= {"stale_lists": 0, "late_lists": 0, "wrong_items": 0}
 LIMITED = {  # which figures of a row have a limit
     "films": ["click_p95_ms"],
     "20,000 points": ["click_p95_ms"],
     "attention, 30 items": ["new_target_p95_ms"],
     "attention, 119 items": ["new_target_p95_ms"],
     "100,000 points": ["first_paint_ms", "pan_p95_ms"],
+    "playground, one word": ["letter_p95_ms"],
+    "playground, code words": ["first_item_p95_ms"],
+    "playground, titles": ["first_item_p95_ms"],
+    "playground, burst": ["stale_lists", "late_lists", "wrong_items"],
+    "playground, 2,000 changes": ["growth_mb", "private_growth_mb"],
 }
+PLAYGROUND = "ui_playground.films_playground"
 WORDS = ["", "the", "star", "人"]  # searched for one after another: the first of the ranking, then titles
 WATCH = """() => {
   const canvas = document.querySelector(".workbench-map canvas"), rows = document.querySelector(".workbench-rows");
@@ -176,31 +188,38 @@ def run_up_to(shown: LabPage, cells: int) -> None:
     )
 
 
-def quantiles(name: str, times: Sequence[float]) -> Row:
-    """Median and 95th percentile in milliseconds, and of how many."""
-    middle, high = np.quantile(times, [0.5, 0.95])
-    return {f"{name}_p50_ms": round(float(middle), 1), f"{name}_p95_ms": round(float(high), 1), f"{name}s": len(times)}
+ROWS: dict[str, tuple[Sequence[str], Callable[[Lab, Any], Row]]] = {  # who draws, and what is measured
+    "films": (NO_GPU, partial(time_clicks, scene="scenes.films_explorer()")),
+    "20,000 points": (NO_GPU, partial(time_clicks, scene="scenes.made_up_explorer(20_000)")),
+    "attention, 30 items": (NO_GPU, partial(time_attention, scene="scenes.films_attention(30)")),
+    "attention, 119 items": (NO_GPU, partial(time_attention, scene="scenes.films_attention(119)")),  # the longest
+    "100,000 points": (SOFTWARE_GL, partial(time_drawing, given="scenes.made_up_map(100_000)")),
+    "playground, one word": (NO_GPU, partial(time_letters, scene=f"{PLAYGROUND}()")),
+    "playground, code words": (NO_GPU, partial(time_letters, scene=f"{PLAYGROUND}('semantic', 'greedy')", letters=40)),
+    "playground, titles": (NO_GPU, partial(time_letters, scene=f"{PLAYGROUND}('title', 'greedy')", letters=40)),
+    "playground, burst": (NO_GPU, partial(time_bursts, scene=f"{PLAYGROUND}()")),
+    "playground, 2,000 changes": (NO_GPU, partial(measure_memory, scene=f"{PLAYGROUND}()")),
+}
 
 
-def measure(*, results: Path = RESULTS) -> Row:
-    """Everything, written after every row."""
-    films, many = "scenes.films_explorer()", "scenes.made_up_explorer(20_000)"
-    most = "scenes.made_up_map(100_000)"
-    rows = {  # 119 items is the longest history of films
-        "films": (NO_GPU, lambda *place: time_clicks(*place, films)),
-        "20,000 points": (NO_GPU, lambda *place: time_clicks(*place, many)),
-        "attention, 30 items": (NO_GPU, lambda *place: time_attention(*place, "scenes.films_attention(30)")),
-        "attention, 119 items": (NO_GPU, lambda *place: time_attention(*place, "scenes.films_attention(119)")),
-        "100,000 points": (SOFTWARE_GL, lambda *place: time_drawing(*place, most)),
-    }
-    page: Row = {"limits": LIMITS}
+def measure(names: Sequence[str] = (), *, results: Path = RESULTS) -> Row:
+    """The rows of these names, or all, each written as soon as it is measured; the other rows stay.
+
+    Raises:
+        ValueError: If there is no row of a name.
+    """
+    if unknown := [name for name in names if name not in ROWS]:
+        raise ValueError(f"there is no row {unknown[0]!r}; choose from {list(ROWS)}.")
+    path = results / "ui.json"
+    page: Row = (json.loads(path.read_text("utf-8")) if path.is_file() else {}) | {"limits": LIMITS}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, jupyter_lab(Path(folder)) as lab:
-        for name, (flags, make) in rows.items():
+        for name in names or ROWS:
+            flags, make = ROWS[name]
             with chromium(flags) as browser:
                 about = {"browser": f"Chromium {browser.version} {' '.join(flags[1:])}", "machine": machine()}
                 page[name] = make(lab, browser) | about
             say(f"{name}: {page[name]}")
-            write_json(results / "ui.json", page)
+            write_json(path, page)
     return page
 
 
@@ -217,7 +236,7 @@ def over_limit(page: Row) -> list[str]:
 
 def main() -> int:
     """Measure; 1 if a limit is not kept."""
-    over = over_limit(measure())
+    over = over_limit(measure(sys.argv[1:]))
     say(f"over the limit: {', '.join(over)}" if over else "every limit is kept")
     return int(bool(over))
 

@@ -81,13 +81,13 @@ def mark(n):
     return MARKED.first_mark + n
 
 
-def test_who_somebody_is_stands_first_and_the_context_behind_the_history():
+def test_who_somebody_is_stands_first_and_the_context_before_the_word_off_which_the_list_is_read():
     said = {"context": {"season": "winter", "time": "evening"}, "profile": {"age": "18-24"}}
     pieces = TOKENIZER.encode(" slow").ids
-    template, items = PromptTemplate(), MARKED.items([2, 1])
+    template, (older, newest) = PromptTemplate(), (MARKED.items([row]) for row in (2, 1))
     own = template.encode(MARKED, TOKENIZER, history=[2, 1], request="slow", **said)
-    assert own == [mark(0), HISTORY, *items, mark(1), mark(3), REQUEST, *pieces, RECOMMEND]
-    assert template.encode(MARKED, TOKENIZER, history=[], **said) == [mark(0), HISTORY, mark(1), mark(3)]
+    assert own == [mark(0), HISTORY, *older, mark(1), mark(3), *newest, REQUEST, *pieces, RECOMMEND]
+    assert template.encode(MARKED, TOKENIZER, history=[], **said) == [mark(0), mark(1), mark(3), HISTORY]
     alone = template.encode(MARKED, TOKENIZER, history=[], request="slow", **said)
     assert alone == [mark(0), mark(1), mark(3), REQUEST, *pieces, RECOMMEND]
 
@@ -125,7 +125,7 @@ def test_only_the_parts_of_a_template_are_read():
     read = {
         "history": [HISTORY, *MARKED.items([2, 1])],
         "request": [REQUEST, *pieces, RECOMMEND],
-        "context": [HISTORY, mark(1)],
+        "context": [mark(1), HISTORY],
         "profile": [mark(0), HISTORY],
     }
     for part, words in read.items():

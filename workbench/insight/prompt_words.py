@@ -62,17 +62,20 @@ def read_prompt(
 
 def _units(recommender: GPT2Recommender, kept: Kept) -> Iterator[tuple[str, str | None, str, int]]:
     """Kind, item id, label and number of words of each unit, in the order in which a prompt is laid out."""
-    vocabulary, labels = recommender.vocabulary, item_labels(recommender.catalog)
+    vocabulary, rows = recommender.vocabulary, list(kept.rows)
+    labels = dict(zip(rows, item_labels(recommender.catalog.iloc[rows]), strict=True))
 
     def marks(part: str, words: Sequence[int]) -> list[tuple[str, None, str, int]]:
         return [(part, None, vocabulary.marks[word - vocabulary.first_mark][2], 1) for word in words]
 
+    def item(row: int) -> tuple[str, str, str, int]:
+        return "item", vocabulary.spelling.items[row], labels[row], len(vocabulary.spelled[row])
+
     yield from marks("profile", kept.profile)
-    if kept.rows or not kept.pieces:
-        yield "control", None, "<history>", 1
-        for row in kept.rows:
-            yield "item", vocabulary.spelling.items[row], labels[row], len(vocabulary.spelled[row])
-    yield from marks("context", kept.context)
+    opening = [("control", None, "<history>", 1), *map(item, kept.rows)] if kept.rows or not kept.pieces else []
+    yield from opening[:-1]
+    yield from marks("context", kept.context)  # before the newest item, as ``PromptTemplate.lay_out`` has it
+    yield from opening[-1:]
     if kept.pieces:
         yield "control", None, "<request>", 1
         for label, size in request_words(recommender.tokenizer, kept.pieces):

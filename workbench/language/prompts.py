@@ -1,9 +1,12 @@
 """A prompt: what the model reads before it names an item.
 
-``<age 25-34> <history> [Alien] [Solaris] <evening> <request> slow science fiction <recommend>``: who somebody is, what
-they met, when and where they are, what they ask for. The history comes before the request: then the same sentence
-teaches what comes next at every item *and* what this person means by a request. Without a request the list is read off
-the word before it; without a history the sentence begins at ``<request>``.
+``<25-34> <history> [Alien] <evening> [Solaris] <request> slow science fiction <recommend>``: who somebody is, what they
+met, when and where they are, what they ask for. The history comes before the request: then the same sentence teaches
+what comes next at every item *and* what this person means by a request. Without a request the list is read off the
+newest item; without a history the sentence begins at ``<request>``.
+
+The context of what comes next stands before the newest item (before ``<history>`` where there is none), so the list
+is still read off that item's word. Behind it, it would stand in the way of what the item says of the next, see LOG.md.
 """
 
 import json
@@ -135,23 +138,23 @@ class PromptTemplate:
         """Ids of the prompt; with nothing at all to say it is that of somebody unknown: ``<history>`` alone."""
         said = {"request": request, "context": context, "profile": profile}
         kept = self.keep(vocabulary, tokenizer, history=history, **said)
-        items = vocabulary.items(kept.rows)
+        items = [vocabulary.spelled[row] for row in kept.rows]
         return self.lay_out(vocabulary, items=items, pieces=kept.pieces, context=kept.context, profile=kept.profile)
 
     def lay_out(
         self,
         vocabulary: Vocabulary,
         *,
-        items: Iterable[int],
+        items: Sequence[Sequence[int]],
         pieces: Iterable[int],
         context: Iterable[int] = (),
         profile: Iterable[int] = (),
     ) -> list[int]:
-        """The prompt of these ids, however many; ``<history>`` stands wherever no request does."""
-        items, pieces = list(items), list(pieces)
-        opening = [vocabulary.control("history"), *items] if items or not pieces else []
+        """The prompt of these ids, item by item, however many; ``<history>`` stands wherever no request does."""
+        pieces, opening = list(pieces), [[vocabulary.control("history")], *items] if items or not pieces else []
+        *before, newest = opening or [[]]
         closing = [vocabulary.control("request"), *pieces, vocabulary.control("recommend")] if pieces else []
-        return [*profile, *opening, *context, *closing]
+        return [*profile, *(word for item in before for word in item), *context, *newest, *closing]
 
     def request_words(self, vocabulary: Vocabulary, tokenizer: Tokenizer, request: str) -> list[int]:
         """``<request>`` pieces ``<recommend>``; nothing at all for a request of only spaces."""

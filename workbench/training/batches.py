@@ -6,7 +6,7 @@ Step s of a run always holds the same sentences, whoever asks and whenever: ever
 Five kinds of sentence make the steps, each a group of rows of similar length; the last four are not in every step:
 
 - history: ``<history> a b c`` predicts ``a b c d``, an item at every place; where context or profile are learned, marks
-  stand in between at random places: ``<history> a b <evening> c`` predicts ``a b`` and, after the evening, ``c``;
+  stand in between at random places: ``<history> a <evening> b`` predicts ``a b``, and at b what follows in the evening;
 - wish: ``<request> french comedies <recommend>`` predicts all films that match, the often watched ones a little more;
 - wish after history: ``<history> a b c <request> french comedies <recommend>`` predicts d, a french comedy;
 - description: ``a <describe>`` predicts the text of a;
@@ -125,15 +125,25 @@ class Sentences(Dataset):
             # events of one time have no order: each reading draws one, instead of learning the accident of the file
             order = np.lexsort((rng.random(length), self.times[user][piece]))
             items = [list(words.spelled[row]) for row in self.histories[user][piece][order]]
-            profile, before = self.situations.draw(user, np.arange(start, start + length)[order], places)
-            sentence = [*profile, words.control("history")]
-            known = [False] * len(sentence)
-            for marks, own in zip(before, items, strict=True):
+            read = np.arange(start, start + length)[order]
+            profile, told = self.situations.draw(user, read, places)
+            # what is told of an event stands before the word off which it is read: the item before it
+            sentence = [*profile, *told[0], words.control("history")]
+            for marks, own in zip([*told[1:], []], items, strict=True):
                 sentence += [*marks, *own]
-                known += [False] * len(marks) + [True] * len(own)
             rows.append(sentence[:-1])
-            targets.append(self._targets(sentence[1:], known[1:]))
+            targets.append(self._next_items(sentence))
         return self._group(rows, targets)
+
+    def _next_items(self, sentence: list[int]) -> list[int]:
+        """For each word of a history but the last, the word of an item that follows, whatever marks lie between."""
+        words, follows, after = self.recommender.vocabulary, [], NO_TARGET
+        for word in sentence[:0:-1]:
+            if word < words.first_mark and word != words.control("history"):
+                after = word - words.item_words.start
+            follows.append(after)
+        marked = [word >= words.first_mark for word in sentence[:-1]]
+        return [NO_TARGET if own else target for own, target in zip(marked, follows[::-1], strict=True)]
 
     def _targets(self, words: list[int], known: list[bool]) -> list[int]:
         """What is to be predicted, counted from the first word that items are written in."""

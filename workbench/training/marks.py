@@ -1,7 +1,7 @@
 """Context and profile as words: what a run can be told of the moment and of the person.
 
-At random places of a history the marks of the next event stand before it, some of them left out, so that the model
-reads any of them, or none, at the end of a prompt as well.
+At random places of a history the marks of an event stand before the item off which it is read, some of them left out, so
+that the model reads any of them, or none, at the end of a prompt as well.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from workbench.language.vocabulary import Mark
 from workbench.models.ranking import in_time_order
 from workbench.training.config import TrainingConfig
 
-AT, KEPT, PROFILES = 0.2, 0.8, 0.5  # share of events told of, of marks said there, of histories with a profile
+AT, KEPT, PROFILES = 0.6, 0.9, 0.5  # share of events told of, of marks said there, of histories with a profile
 MOST = 50  # values of a column
 
 
@@ -33,7 +33,7 @@ class Situations:
     users: np.ndarray
 
     def draw(self, user: int, places: np.ndarray, rng: np.random.Generator) -> tuple[list[int], list[list[int]]]:
-        """What one reading of these events is told: of the user, and before each event; ids of marks."""
+        """What one reading of these events is told: of the user, and of each event; ids of marks."""
         profile, before = self.users[user], self.events[user][places]
         if not profile.size and not before.size:
             return [], [[]] * len(places)

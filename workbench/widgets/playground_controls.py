@@ -91,7 +91,7 @@ class PlaygroundControls(PromptControls):
         """The prompt, the settings and the buttons, in reading order; Stop never moves."""
         box = ipywidgets.HBox
         settings = box([self.how, *self.numbers], layout={"flex_flow": "row wrap"})
-        buttons = box([self.stop, self.reset, copy], layout={"margin": "0 0 0 92px", "align_items": "flex-start"})
+        buttons = box([self.stop, self.reset, copy], layout={"align_items": "flex-start"})
         rows = [*self.rows, self.spelling, settings, buttons, box([self.file, self.keep])]
         return ipywidgets.VBox(rows, layout={"flex": "1 20 380px", "min_width": "0", "overflow": "visible"})
 

@@ -66,13 +66,14 @@ class Question:
     def without(self, rows: Sequence[int]) -> list[int]:
         """The prompt with these rows of ``words.df`` taken out, laid out as if they had never been there."""
         words, gone = self.words, set(rows)
-        left = {kind: words.ids(row for row in own if row not in gone) for kind, own in words.rows.items()}
+        left = {kind: [words.ids([row]) for row in own if row not in gone] for kind, own in words.rows.items()}
+        flat = {kind: [word for own in ids for word in own] for kind, ids in left.items()}
         return self.recommender.template.lay_out(
             self.recommender.vocabulary,
             items=left["item"],
-            pieces=left["request"],
-            context=left["context"],
-            profile=left["profile"],
+            pieces=flat["request"],
+            context=flat["context"],
+            profile=flat["profile"],
         )
 
 

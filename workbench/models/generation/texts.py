@@ -202,7 +202,8 @@ def _prompt_words(recommender: GPT2Recommender, prompt: Prompt, *, room: int) ->
         max_request=min(template.max_request, spare),
     ).keep(vocabulary, tokenizer, **said)
     laid = {"pieces": kept.pieces, "context": kept.context, "profile": kept.profile}
-    ids = template.lay_out(vocabulary, items=vocabulary.items(kept.rows), **laid)
+    items = [vocabulary.spelled[row] for row in kept.rows]
+    ids = template.lay_out(vocabulary, items=items, **laid)
     return ids, {"n_cut_items": kept.n_cut_items, "n_cut_pieces": kept.n_cut_pieces}
 
 
