@@ -36,7 +36,7 @@ def drive_playground(stage: Stage) -> dict[str, float]:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     follow(stage, "playground-first")
     drawn, places = stage.look(LISTS), page.evaluate(PLACES)
-    assert drawn["coloured"] > 2_000, "no bar is drawn"
+    assert drawn["coloured"] > 1_000, "no bar is drawn"
     by_mouse(stage)
     by_keyboard(stage)
     assert page.evaluate(PLACES) == places, "something has moved"

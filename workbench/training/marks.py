@@ -1,7 +1,7 @@
 """Context and profile as words: what a run can be told of the moment and of the person.
 
-At random places of a history the marks of an event stand before the item off which it is read, some of them left out, so
-that the model reads any of them, or none, at the end of a prompt as well.
+At random places of a history the marks of an event stand before the item off which it is read, some of them left out,
+so that the model reads any of them, or none, at the end of a prompt as well.
 """
 
 from collections.abc import Sequence
