@@ -512,3 +512,11 @@ def test_the_maker_keeps_no_state_between_orders(tiny):
     order = Order((Side("a", Prompt(HISTORY), "whole prompt"),), Decoding(how="sample", seed=2))
     lists = [maker.make(order, threading.Event()).lists[0] for _ in range(2)]
     assert all(isinstance(listed, Listed) for listed in lists) and lists[0].df.equals(lists[1].df)
+
+
+def test_a_run_chosen_while_an_answer_is_being_shown_stays_chosen(tiny, titles):
+    playground = PromptPlayground({"one": tiny, "two": titles}, live=False)
+    with playground.unheard():  # its hand waits for the lock that the answer holds
+        playground.controls.run.value = "two"
+        playground._settle()
+    assert playground.controls.run.value == "two"

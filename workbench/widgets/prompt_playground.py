@@ -77,6 +77,7 @@ class PromptPlayground(LiveList):
         self._begin = (prompt, WHOLE if template is None else GIVEN, decoding)
         self._history: tuple[str, ...] = ()  # one tuple for all that was asked since it changed
         self._pinned: tuple[Prompt, str] | None = None
+        self._wanted = self.runs.names[0]  # the run that was asked last
         self.controls = PlaygroundControls(self.runs.spellings, [WHOLE, *ONLY, NEWEST, *given])
         self._place()
         self._listen()
@@ -246,6 +247,7 @@ class PromptPlayground(LiveList):
     def _ask(self, *, typed: bool = False) -> str:
         """Ask for the list of what is set now: at once, or where that takes long when no more letters come."""
         sides = self.controls.sides(self.prompt, self._pinned)
+        self._wanted = sides[0].run
         slow = self.controls.how.value != "beam" or not all(self.runs.is_quick(side.run) for side in sides)
         self.order(Order(sides, self.decoding, PAUSE if typed and slow and self.live else 0.0), slow=slow)
         return self._now
@@ -283,8 +285,11 @@ class PromptPlayground(LiveList):
         self.controls.show_history([labels[item] for item in self._history], chosen=chosen)
 
     def _settle(self) -> None:
-        """A run that could not be read is not chosen; what the chosen one has learned is offered."""
-        if self._shown:
+        """A run that could not be read is not chosen; what the chosen one has learned is offered.
+
+        A run that was chosen since, and is not asked yet, stays: its hand waits for the lock that is held here.
+        """
+        if self._shown and self.controls.run.value == self._wanted:
             self.controls.run.value = self._shown.first.side.run
         self._offer()
 
