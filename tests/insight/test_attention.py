@@ -1,7 +1,6 @@
 """Attention: what ``attend`` measures is what the model computed, and the model is as it was."""
 
 import threading
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +13,7 @@ from workbench.insight.attention.weights import attention_weights, eager_attenti
 from workbench.insight.prompt_words import read_prompt, request_words
 from workbench.language import Spelling, Vocabulary, train_tokenizer
 from workbench.language.tokenizer import encode
-from workbench.models import GPT2Recommender, start_recommender
+from workbench.models import start_recommender
 
 IDS = [f"{row:03d}" for row in range(10)]
 PROMPTS = [(IDS[:7], None), ([], "slow 科幻 films"), (IDS[2:5], "a western"), ([], None)]
@@ -169,7 +168,6 @@ def test_a_spelling_of_several_words_gives_one_unit_per_item(tiny):
     spelled = SimpleNamespace(
         vocabulary=vocabulary, tokenizer=tiny.tokenizer, catalog=tiny.catalog, template=tiny.template
     )
-    spelled.prompt = partial(GPT2Recommender.prompt, spelled)
     ids, words = read_prompt(spelled, [*IDS, "001", "001", "002", "003"])  # the newest that fit into 12 words
     assert len(ids) == len(words)
     firsts = words[words["part"] == 1]

@@ -49,7 +49,6 @@ def read_prompt(
     history = as_histories({"somebody": history})["somebody"]
     rows = item_codes({"somebody": history}, items=pd.Index(vocabulary.spelling.items, dtype=object))[0].tolist()
     said = {"request": request, "context": context, "profile": profile}
-    ids = recommender.prompt(rows, **said)
     kept = recommender.template.keep(vocabulary, recommender.tokenizer, history=rows, **said)
     table = [
         (unit, part, kind, item_id, label)
@@ -57,6 +56,7 @@ def read_prompt(
         for part in range(1, size + 1)
     ]
     words = pd.DataFrame(table, columns=["unit", "part", "kind", "item_id", "label"])
+    ids = recommender.template.write(vocabulary, kept)
     return ids, words.rename_axis("position").reset_index().astype({"item_id": "str", "label": "str", "kind": "str"})
 
 

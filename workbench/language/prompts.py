@@ -137,7 +137,10 @@ class PromptTemplate:
     ) -> list[int]:
         """Ids of the prompt; with nothing at all to say it is that of somebody unknown: ``<history>`` alone."""
         said = {"request": request, "context": context, "profile": profile}
-        kept = self.keep(vocabulary, tokenizer, history=history, **said)
+        return self.write(vocabulary, self.keep(vocabulary, tokenizer, history=history, **said))
+
+    def write(self, vocabulary: Vocabulary, kept: Kept) -> list[int]:
+        """Ids of the prompt of what was kept."""
         items = [vocabulary.spelled[row] for row in kept.rows]
         return self.lay_out(vocabulary, items=items, pieces=kept.pieces, context=kept.context, profile=kept.profile)
 

@@ -201,10 +201,7 @@ def _prompt_words(recommender: GPT2Recommender, prompt: Prompt, *, room: int) ->
         max_history_with_request=min(template.max_history_with_request, max(0, spare - n_pieces)),
         max_request=min(template.max_request, spare),
     ).keep(vocabulary, tokenizer, **said)
-    laid = {"pieces": kept.pieces, "context": kept.context, "profile": kept.profile}
-    items = [vocabulary.spelled[row] for row in kept.rows]
-    ids = template.lay_out(vocabulary, items=items, **laid)
-    return ids, {"n_cut_items": kept.n_cut_items, "n_cut_pieces": kept.n_cut_pieces}
+    return template.write(vocabulary, kept), {"n_cut_items": kept.n_cut_items, "n_cut_pieces": kept.n_cut_pieces}
 
 
 class _TextOnly(LogitsProcessor):
