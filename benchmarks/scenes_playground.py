@@ -12,7 +12,7 @@ from workbench.catalogs import leave_one_out, load_dataset
 from workbench.language import Prompt
 from workbench.models import start_recommender
 from workbench.training import TrainingConfig, saved_run
-from workbench.widgets.prompt_playground import PromptPlayground
+from workbench.widgets.playground.prompt_playground import PromptPlayground
 
 CONTEXT, PROFILE = ("time_of_day", "day_type", "season"), ("age_band", "region")
 TINY = {"layers": 1, "width": 16, "heads": 2}

@@ -11,7 +11,7 @@ from workbench.catalogs import leave_one_out, load_dataset
 from workbench.evaluation import evaluate
 from workbench.models import Popularity
 from workbench.training import TrainingConfig
-from workbench.widgets.training_monitor import TrainingMonitor
+from workbench.widgets.training.training_monitor import TrainingMonitor
 
 # About two seconds for an epoch, validation included.
 QUICK = {"epochs": 8, "validate_every": 1, "layers": 1, "width": 32, "max_history": 20, "precision": "fp32"}

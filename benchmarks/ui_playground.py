@@ -26,7 +26,7 @@ from workbench.models import start_recommender
 from workbench.models.generation import Decoding
 from workbench.training import TrainingConfig, saved_run
 from workbench.training.runs import run_folder
-from workbench.widgets.prompt_playground import PromptPlayground
+from workbench.widgets.playground.prompt_playground import PromptPlayground
 
 WISH = "something slow and quiet about memory, the sea and a long way home, in colour"
 WISHES = [  # typed at once; no two begin with the same letter, so that each letter asks for something new

@@ -14,6 +14,7 @@ from workbench.training import TrainingConfig, fine_tune, show_sentences
 from workbench.training.batches import Sentences
 from workbench.training.fine_tune import untrained
 from workbench.training.keys import run_key
+from workbench.training.loss import sentence_loss
 from workbench.training.windows import NO_TARGET
 
 TINY = TrainingConfig(
@@ -66,7 +67,7 @@ def test_every_spelling_learns_saves_and_loads(lives, spelling, tmp_path):
     config = replace(TINY, epochs=14, validate_every=2, patience=20, **HISTORIES_ONLY)
     trained = fine_tune(lives, spelling=spelling, config=config, folder=tmp_path / "run")
     losses = trained.log["train_loss"]
-    assert losses.iloc[-1] < 0.85 * losses.iloc[0]  # nats per word
+    assert losses.iloc[-1] < 0.85 * losses.iloc[0]  # nats per item
     best = trained.rank(lives.histories("validation"), k=3, exclude_seen=False)
     held_out = dict(zip(lives.validation["user_id"], lives.validation["item_id"], strict=True))
     hits = (best["item_id"] == best["user_id"].map(held_out)).sum() / len(held_out)
@@ -77,23 +78,34 @@ def test_every_spelling_learns_saves_and_loads(lives, spelling, tmp_path):
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_every_place_of_a_sentence_predicts_the_word_that_follows(lives, spelling):
+def test_every_place_predicts_the_word_that_follows_unless_it_is_certain(lives, spelling):
     recommender = untrained(lives, base="small", spelling=spelling, config=TINY)
     words, sentences = recommender.vocabulary, Sentences(recommender, lives, TINY)
-    group = sentences[0]["history"]
+    group, trie, certain = sentences[0]["history"], words.trie, 0
     for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True):
-        known = [target + words.item_words.start for target in targets if target != NO_TARGET]
-        assert row[1 : len(known)] == known[:-1] and row[0] == words.control("history")
-        assert recommender_items(words, known)  # whole items, to the last word
+        node = 0
+        for place, target in enumerate(targets):
+            leading = slice(trie.first_edges[node], trie.first_edges[node + 1])  # the edges that go on from here
+            if target == NO_TARGET:
+                if place + 1 == len(row) or leading.stop - leading.start != 1:
+                    break  # the filling
+                certain, target = certain + 1, leading.start
+            assert leading.start <= target < leading.stop
+            if place + 1 < len(row) and targets[place + 1] != NO_TARGET:
+                assert row[place + 1] == trie.words[target]
+            node = 0 if target + 1 in trie.leaves else target + 1
+    assert certain or spelling == "atomic"
 
 
-def recommender_items(words, written):
-    """The catalog rows that these words spell one after the other."""
-    rows, left = [], list(written)
-    while left:
-        [(row, own)] = [(row, own) for row, own in enumerate(words.spelled) if tuple(left[: len(own)]) == own]
-        rows, left = [*rows, row], left[len(own) :]
-    return rows
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_the_loss_of_an_item_is_minus_the_logarithm_of_its_probability(lives, spelling):
+    recommender = untrained(lives, base="small", spelling=spelling, config=TINY)
+    sentences, words = Sentences(recommender, lives, TINY), recommender.vocabulary
+    prompts = [[words.control("history"), *words.items(rows)] for rows in ([1], [2, 3, 7])]
+    batch = {"history": sentences._answered(prompts, [4, 9])}
+    own = sentence_loss(recommender.model.transformer, batch, vocabulary=words)["history"]
+    chances = recommender.log_probabilities({"a": ["f1"], "b": ["f2", "f3", "f7"]})
+    assert float(own.detach()) == pytest.approx(-(chances[0][4] + chances[1][9]) / 2, abs=1e-4)
 
 
 def test_a_wish_is_answered_by_a_film_that_matches_word_by_word(lives):
@@ -104,7 +116,8 @@ def test_a_wish_is_answered_by_a_film_that_matches_word_by_word(lives):
         group = sentences[step].get("wish")
         for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True) if group else ():
             answer = [target for target in targets if target != NO_TARGET]
-            [film] = recommender_items(words, answer)
+            film = words.trie.places[1][answer[-1] + 1]
+            assert words.trie.below[answer[-1]] == 1
             met += genres[film].lower() in recommender.tokenizer.decode(row[1 : row.index(words.control("recommend"))])
     assert met > 20
 
@@ -188,5 +201,5 @@ def test_training_reads_no_word_beyond_what_the_model_reads(lives):
     group = Sentences(recommender, lives, config)[0]["history"]
     assert group["words"].shape == group["targets"].shape and group["words"].shape[1] <= 16
     assert torch.isin(
-        group["targets"][group["targets"] >= 0], torch.arange(recommender.vocabulary.spelling.n_words)
+        group["targets"][group["targets"] >= 0], torch.arange(len(recommender.vocabulary.trie.words))
     ).all()

@@ -266,7 +266,7 @@ def test_where_no_widget_can_be_drawn_picture_and_table_are(viewer):
 
 def test_the_static_twin_is_two_plain_outputs_and_no_widget(tiny, monkeypatch):
     shown = []
-    monkeypatch.setattr("workbench.widgets.attention_viewer.display", shown.append)
+    monkeypatch.setattr("workbench.widgets.attention.attention_viewer.display", shown.append)
     viewer = AttentionViewer(tiny, HISTORY, live=False)
     viewer._ipython_display_()
     figure, table = shown

@@ -12,8 +12,8 @@ import pytest
 
 from workbench.models import Popularity
 from workbench.widgets import EmbeddingExplorer
-from workbench.widgets.point_lists import PointList, tell_colours
-from workbench.widgets.point_map import HIDDEN, inside
+from workbench.widgets.explorer.lists import PointList, say_colours
+from workbench.widgets.explorer.point_map import HIDDEN, inside
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -246,7 +246,9 @@ class TestFailing:
     def test_a_failed_answer_leaves_the_view_as_it_was(self, explorer, monkeypatch):
         explorer.choose("user", "ann")
         before = explorer.map.get_state(), explorer.table.get_state(), explorer.code, explorer.selected
-        monkeypatch.setattr("workbench.widgets.embedding_explorer.look_around", lambda *_, **__: {}["no <list>"])
+        monkeypatch.setattr(
+            "workbench.widgets.explorer.embedding_explorer.look_around", lambda *_, **__: {}["no <list>"]
+        )
         for act in (lambda: explorer.choose("item", "i3"), lambda: setattr(explorer.table, "chosen", 0)):
             explorer.say("idle")
             act()
@@ -371,7 +373,7 @@ def test_answers_never_run_at_the_same_time(explorer, monkeypatch):
         running.pop()
         return {}
 
-    monkeypatch.setattr("workbench.widgets.embedding_explorer.look_around", slow)
+    monkeypatch.setattr("workbench.widgets.explorer.embedding_explorer.look_around", slow)
     monkeypatch.setattr(explorer, "_refresh", lambda: None)
     threads = [threading.Thread(target=explorer.choose, args=("user", name)) for name in ("ann", "bob", "cem")]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
@@ -409,4 +411,4 @@ def test_a_table_tells_a_points_own_value_even_one_too_rare_for_a_colour():
     titles = pd.DataFrame({"Title": ["B", "C", "Elsewhere"]})
     listed = PointList("three", [("item", "b"), ("item", "c"), ("item", "elsewhere")], titles)
     values = pd.Series(["common", "a rare one", None], index=index, name="group")
-    assert tell_colours(listed, values)["Group"].tolist() == ["a rare one", "no group", ""]
+    assert say_colours(listed, values)["Group"].tolist() == ["a rare one", "no group", ""]

@@ -16,7 +16,7 @@ from ipywidgets.widgets.widget import _instances
 from workbench.language import Prompt
 from workbench.models import GPT2Recommender, start_recommender
 from workbench.pages import render_page
-from workbench.widgets.prompt_playground import PromptPlayground
+from workbench.widgets.playground.prompt_playground import PromptPlayground
 
 IDS = [f"{row:03d}" for row in range(24)]
 CATALOG = pd.DataFrame(

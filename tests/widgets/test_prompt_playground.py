@@ -13,8 +13,8 @@ import torch
 from workbench.language import Prompt, PromptTemplate
 from workbench.models import GPT2Recommender, start_recommender
 from workbench.models.generation import Decoding
-from workbench.widgets.playground_work import Listed, ListMaker, Order, Side, fit, say_cut
-from workbench.widgets.prompt_playground import PromptPlayground
+from workbench.widgets.playground.prompt_playground import PromptPlayground
+from workbench.widgets.playground.work import Listed, ListMaker, Order, Side, fit, say_cut
 
 NASTY = "<img src=x onerror=alert(1)>"
 IDS = [f"{row:03d}" for row in range(24)]
@@ -506,7 +506,7 @@ def test_say_cut_counts_oldest_items_and_last_pieces(tiny):
 
 
 def test_the_maker_keeps_no_state_between_orders(tiny):
-    from workbench.widgets.playground_runs import Runs
+    from workbench.widgets.playground.runs import Runs
 
     maker = ListMaker(Runs({"a": tiny}), {})
     order = Order((Side("a", Prompt(HISTORY), "whole prompt"),), Decoding(how="sample", seed=2))

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from workbench.insight.list_changes import compare_lists
-from workbench.widgets.prompt_line import group_units
-from workbench.widgets.search_box import SearchBox
-from workbench.widgets.slate import Slate, change_words, in_per_cent, list_part
+from workbench.widgets.playground.prompt_line import group_units
+from workbench.widgets.playground.search_box import SearchBox
+from workbench.widgets.playground.slate import Slate, change_words, in_per_cent, list_part
 
 NASTY = "<img src=x onerror=alert(1)>"
 

@@ -25,9 +25,9 @@ from workbench.catalogs import Split, leave_one_out, read_tables
 from workbench.models import GPT2Recommender
 from workbench.pages import outside_loads, render_page
 from workbench.training import TrainingConfig, fine_tune, saved_run, watch
-from workbench.widgets import training_controls, training_monitor, training_plan
-from workbench.widgets.training_lists import WatchedLists
-from workbench.widgets.training_monitor import TrainingMonitor
+from workbench.widgets.training import controls, plan, training_monitor
+from workbench.widgets.training.lists import WatchedLists
+from workbench.widgets.training.training_monitor import TrainingMonitor
 
 NASTY = "<img src=x onerror=alert(1)>"
 FLOORS = {"popularity": 0.2, "co-occurrence": 0.3}
@@ -110,7 +110,7 @@ def displayed(monkeypatch) -> list:
         shown.append(what)
         return Handle() if display_id else None
 
-    for module in (training_monitor, training_controls):
+    for module in (training_monitor, controls):
         monkeypatch.setattr(module, "display", display)
     return shown
 
@@ -316,7 +316,7 @@ def test_an_error_in_the_middle_is_told_and_what_was_done_can_be_resumed(monitor
 
 
 def test_when_memory_runs_out_the_batch_is_halved_and_the_code_says_so(monitor, monkeypatch):
-    real, calls = training_plan.fine_tune, []
+    real, calls = plan.fine_tune, []
 
     def short_of_memory(split, **settings):
         calls.append(settings["config"].batch_users)
@@ -324,7 +324,7 @@ def test_when_memory_runs_out_the_batch_is_halved_and_the_code_says_so(monitor, 
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(split, **settings)
 
-    monkeypatch.setattr(training_plan, "fine_tune", short_of_memory)
+    monkeypatch.setattr(plan, "fine_tune", short_of_memory)
     press(monitor, "start")
     assert calls == [8, 4] and "batch_users=4" in monitor.code == monitor.copy.text
     assert said(monitor).startswith("finished") and "half the batch" in said(monitor)
@@ -334,7 +334,7 @@ def test_when_half_the_batch_is_still_too_much_the_sentence_says_what_to_ask_for
     def short_of_memory(split, **settings):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(training_plan, "fine_tune", short_of_memory)
+    monkeypatch.setattr(plan, "fine_tune", short_of_memory)
     press(monitor, "start")
     assert said(monitor) == "failed: Give batch_users below 4, or a smaller width: memory ran out."
 

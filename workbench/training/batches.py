@@ -12,7 +12,8 @@ Five kinds of sentence make the steps, each a group of rows of similar length; t
 - description: ``a <describe>`` predicts the text of a;
 - review: ``a <review>`` predicts what somebody wrote about a.
 
-Where an item takes several words, each of them is predicted in turn, and a wish predicts one film that matches.
+What is predicted of an item are the edges of its path in the trie: its number, where each item is one word; where it
+takes several, each word that is not certain in turn, and a wish predicts one film that matches.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from torch.utils.data import Dataset
 from workbench.catalogs import Split
 from workbench.language.requests import held_out, phrase, read_requests
 from workbench.language.tokenizer import encode
+from workbench.language.trie import Trie
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.training.config import TrainingConfig
 from workbench.training.marks import read_situations
@@ -51,6 +53,7 @@ class Sentences(Dataset):
         self.users, self.histories, self.times = read_histories(split.train, items=words.spelling.items)
         self._window = 1 + max(1, round(config.max_history / words.mean_length))
         self.windows = cut_windows(self.histories, self._window)
+        self.choices = _choices(words.trie)
         self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
         steps = max(LEAST_STEPS, STEPS_PER_ITEM * len(recommender.catalog))
         self.epochs = config.epochs or ceil(steps / self.steps_per_epoch)
@@ -124,31 +127,20 @@ class Sentences(Dataset):
             piece = slice(start, start + length)
             # events of one time have no order: each reading draws one, instead of learning the accident of the file
             order = np.lexsort((rng.random(length), self.times[user][piece]))
-            items = [list(words.spelled[row]) for row in self.histories[user][piece][order]]
+            items = self.histories[user][piece][order]
             read = np.arange(start, start + length)[order]
             profile, told = self.situations.draw(user, read, places)
             # what is told of an event stands before the word off which it is read: the item before it
             sentence = [*profile, *told[0], words.control("history")]
-            for marks, own in zip([*told[1:], []], items, strict=True):
-                sentence += [*marks, *own]
+            places_of_items = [NO_TARGET] * (len(sentence) - 1)
+            for marks, row in zip([*told[1:], []], items, strict=True):
+                # off the word before the marks the item is read, off the marks themselves nothing is
+                first, *others = self.choices[row]
+                places_of_items += [first, *[NO_TARGET] * len(marks), *others]
+                sentence += [*marks, *words.spelled[row]]
             rows.append(sentence[:-1])
-            targets.append(self._next_items(sentence))
+            targets.append(places_of_items)
         return self._group(rows, targets)
-
-    def _next_items(self, sentence: list[int]) -> list[int]:
-        """For each word of a history but the last, the word of an item that follows, whatever marks lie between."""
-        words, follows, after = self.recommender.vocabulary, [], NO_TARGET
-        for word in sentence[:0:-1]:
-            if word < words.first_mark and word != words.control("history"):
-                after = word - words.item_words.start
-            follows.append(after)
-        marked = [word >= words.first_mark for word in sentence[:-1]]
-        return [NO_TARGET if own else target for own, target in zip(marked, follows[::-1], strict=True)]
-
-    def _targets(self, words: list[int], known: list[bool]) -> list[int]:
-        """What is to be predicted, counted from the first word that items are written in."""
-        first = self.recommender.vocabulary.item_words.start
-        return [word - first if own else NO_TARGET for word, own in zip(words, known, strict=True)]
 
     def _group(self, rows: list[list[int]], targets: list[list[int]]) -> dict[str, torch.Tensor]:
         """Rows and targets, cut where the model reads no more."""
@@ -171,9 +163,8 @@ class Sentences(Dataset):
         """Prompts and the item that each is answered with."""
         words, rows, targets = self.recommender.vocabulary, [], []
         for prompt, item in zip(prompts, items, strict=True):
-            sentence = [*prompt, *words.spelled[item]]
-            rows.append(sentence[:-1])
-            targets.append(self._targets(sentence[1:], [place >= len(prompt) for place in range(1, len(sentence))]))
+            rows.append([*prompt, *words.spelled[item][:-1]])
+            targets.append([*[NO_TARGET] * (len(prompt) - 1), *self.choices[item]])
         return self._group(rows, targets)
 
     def _wish_pool(self, pool: int) -> list[list[Wish]]:
@@ -283,6 +274,13 @@ def _some_words(text: str, rng: np.random.Generator, *, at_most: int = 8) -> str
     size = int(rng.integers(min(3, at_most - 2), at_most + 1))
     start = int(rng.integers(0, max(1, len(parts) - size + 1)))
     return glue.join(parts[start : start + size])
+
+
+def _choices(trie: Trie) -> list[list[int]]:
+    """Of each item, the edges of the trie to be predicted: its first word, and every word that others could replace."""
+    free = np.isin(trie.parents, [0, *trie.forks])
+    edges = np.where((trie.paths >= 0) & ~free[trie.paths], NO_TARGET, trie.paths)
+    return [row[own].tolist() for row, own in zip(edges, trie.paths >= 0, strict=True)]
 
 
 def _ends(rows: list[list[int]]) -> torch.Tensor:

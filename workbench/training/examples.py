@@ -7,6 +7,7 @@ import pandas as pd
 
 from workbench.catalogs import Split, item_labels
 from workbench.language import Spelling
+from workbench.language.trie import Trie
 from workbench.language.vocabulary import CONTROLS
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.ranking import item_codes
@@ -56,12 +57,21 @@ def _answer(
 ) -> tuple[str, list[int]]:
     """What a sentence predicts, as text, and the words that are read before it; of a long history its end."""
     known = [place for place, target in enumerate(targets) if target >= 0]
-    first = 0 if in_text else recommender.vocabulary.item_words.start
-    answer = [targets[place] + first for place in known]
-    if in_text or len(known) == 1:
+    answer = [targets[place] for place in known]
+    if in_text:
         return read_words(recommender, answer), words[: known[0] + 1]
+    items = _items(recommender.vocabulary.trie, answer)
+    if len(items) == 1:
+        return _titles(recommender, items), words[: known[0] + 1]
     shown = 6 * round(recommender.vocabulary.mean_length)  # words of six items, about
-    return read_words(recommender, answer[-shown:]), words[: known[-1] + 1][-shown:]
+    return _titles(recommender, items[-6:]), words[: known[-1] + 1][-shown:]
+
+
+def _items(trie: Trie, edges: list[int]) -> list[int]:
+    """Catalog rows that a walk of the trie names, each from the root on; one that breaks off names none."""
+    first = trie.first_edges[1]
+    lasts = [edge for edge, following in zip(edges, [*edges[1:], 0], strict=True) if following < first]
+    return [int(trie.places[1][edge + 1]) for edge in lasts if trie.below[edge] == 1]
 
 
 def read_words(recommender: GPT2Recommender, words: list[int]) -> str:

@@ -1,9 +1,12 @@
-"""The loss: cross-entropy over the words that could have stood there, computed in chunks.
+"""The loss: cross-entropy over the words that could have stood there.
 
-Where an item follows, the softmax runs over the item words only (all of them: no sampled negatives); where text
-follows, over the text words. Chunks keep the tokens x items matrix out of memory, and the gradient is formed in the
-forward pass, so no chunk is computed twice.
+Where an item follows, the softmax runs over the words that lead on from there in the trie (all of them: no sampled
+negatives), so an item costs minus the logarithm of its probability among all items, whatever the spelling; where text
+follows, over the text words. Where every item has a word of its own, chunks keep the tokens x items matrix out of
+memory, and the gradient is formed in the forward pass, so no chunk is computed twice.
 """
+
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -11,6 +14,7 @@ from torch.nn import functional
 from transformers import GPT2Model
 
 from workbench.language import Vocabulary
+from workbench.language.trie import Trie
 
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
 WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08, "review": 0.08}
@@ -68,6 +72,57 @@ def restricted_cross_entropy(
     return _ChunkedCrossEntropy.apply(hidden, rows, targets, n, dtype) / max(n, 1)
 
 
+def path_loss(
+    hidden: torch.Tensor, rows: torch.Tensor, edges: torch.Tensor, *, trie: Trie, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Mean cost of an item in nats, at least 0: of its first word among all first words, and of each further choice.
+
+    Args:
+        hidden: States off which a word of an item is read, (n, d_model).
+        rows: Embedding rows of all words, (n_words, d_model).
+        edges: Which edge of the trie follows each, (n,); one for every item is an edge of the root.
+        trie: Over the spellings of all items.
+        dtype: Of the matrix products; sums are float32.
+
+    Example:
+        >>> from workbench.language.trie import build_trie
+        >>> trie = build_trie([(7, 1), (7, 2), (8,)])  # edges 7, 8, 7-1, 7-2
+        >>> even = path_loss(torch.zeros(3, 4), torch.ones(9, 4), torch.tensor([0, 3, 1]), trie=trie)
+        >>> bool(even.isclose(3 * torch.tensor(2.0).log() / 2))  # two items: 1/2 x 1/2, and 1/2
+        True
+    """
+    tensors = _edges(trie, rows.device)
+    begins = edges < tensors["first_edges"][1]
+    first = restricted_cross_entropy(hidden[begins], rows[tensors["words"][: tensors["first_edges"][1]]],
+                                     edges[begins], dtype=dtype)  # fmt: skip
+    if trie.longest == 1:
+        return first
+    return first + _fork_losses(hidden[~begins], rows, edges[~begins], tensors, dtype).sum() / max(begins.sum(), 1)
+
+
+def _fork_losses(
+    hidden: torch.Tensor, rows: torch.Tensor, edges: torch.Tensor, tensors: dict[str, torch.Tensor], dtype: torch.dtype
+) -> torch.Tensor:
+    """Cost of each edge among those that leave the same node, (n,)."""
+    nodes = tensors["parents"][edges]
+    begins = tensors["first_edges"][nodes]
+    sizes = tensors["first_edges"][nodes + 1] - begins
+    owners = torch.repeat_interleave(torch.arange(len(edges), device=edges.device), sizes)  # (n_choices,)
+    choices = torch.arange(len(owners), device=edges.device) + (begins - sizes.cumsum(0) + sizes)[owners]
+    words, columns = tensors["words"][choices].unique(return_inverse=True)
+    shut = torch.ones(len(edges), len(words), dtype=torch.bool, device=edges.device)
+    shut[owners, columns] = False
+    logits = (hidden.to(dtype) @ rows[words].to(dtype).T).float().masked_fill(shut, -torch.inf)
+    own = torch.searchsorted(words, tensors["words"][edges])
+    return -logits.log_softmax(1).gather(1, own[:, None])[:, 0]
+
+
+@lru_cache(maxsize=8)
+def _edges(trie: Trie, device: torch.device) -> dict[str, torch.Tensor]:
+    arrays = {"parents": trie.parents, "words": trie.words, "first_edges": trie.first_edges}
+    return {name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
+
+
 def sentence_loss(
     transformer: GPT2Model, batch: dict[str, dict[str, torch.Tensor]], *, vocabulary: Vocabulary
 ) -> dict[str, torch.Tensor]:
@@ -79,7 +134,7 @@ def sentence_loss(
         vocabulary: Which ids are text, control words and items.
     """
     rows = transformer.wte.weight
-    item_rows, text_rows = rows[vocabulary.item_words], rows[: vocabulary.first_item]  # text with the control words
+    text_rows = rows[: vocabulary.first_item]  # with the control words
     device = rows.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows.dtype
     losses = {}
@@ -87,12 +142,15 @@ def sentence_loss(
         hidden = transformer(group["words"], use_cache=False).last_hidden_state  # (B, T, d_model)
         if "chances" in group:
             hidden = hidden[torch.arange(len(hidden), device=hidden.device), group["ends"]]  # (B, d_model)
-            logits = (hidden.to(dtype) @ item_rows.to(dtype).T).float()
+            logits = (hidden.to(dtype) @ rows[vocabulary.item_words].to(dtype).T).float()
             losses[name] = -(group["chances"] * logits.log_softmax(1)).sum(1).mean()
         else:
             known = group["targets"] >= 0
-            words = text_rows if name in ("description", "review") else item_rows
-            losses[name] = restricted_cross_entropy(hidden[known], words, group["targets"][known], dtype=dtype)
+            hidden, targets = hidden[known], group["targets"][known]
+            if name in ("description", "review"):
+                losses[name] = restricted_cross_entropy(hidden, text_rows, targets, dtype=dtype)
+            else:
+                losses[name] = path_loss(hidden, rows, targets, trie=vocabulary.trie, dtype=dtype)
     losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())
     return losses
 

@@ -10,9 +10,9 @@ from workbench.insight.list_changes import ListChanges, compare_lists
 from workbench.models.generation import Word
 from workbench.plots.theme import BLUE
 from workbench.widgets.device_badge import memory_used
-from workbench.widgets.playground_work import Listed, Made
-from workbench.widgets.prompt_line import group_units
-from workbench.widgets.slate import in_per_cent
+from workbench.widgets.playground.prompt_line import group_units
+from workbench.widgets.playground.slate import in_per_cent
+from workbench.widgets.playground.work import Listed, Made
 from workbench.widgets.view import TEXT
 
 HINT = "Add a film to the history, or type what you feel like."

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from workbench.insight.list_changes import ListChanges, compare_lists
-from workbench.widgets.playground_words import explain_list, say_caption, say_room, say_speed, write_page
-from workbench.widgets.playground_work import Listed, Made
-from workbench.widgets.slate import change_words, list_part
+from workbench.widgets.playground.slate import change_words, list_part
+from workbench.widgets.playground.words import explain_list, say_caption, say_room, say_speed, write_page
+from workbench.widgets.playground.work import Listed, Made
 
 LETTERS_LOGGED = 200  # of a request in the log
 ONLY = "only here"

@@ -24,9 +24,9 @@ from workbench.training.progress import Progress, ProgressDisplay
 from workbench.training.watch import LOG_COLUMNS
 from workbench.widgets.copy_button import CopyButton
 from workbench.widgets.device_badge import memory_used
-from workbench.widgets.training_controls import PICTURE, StillCopy, bar_html, build_controls, redraw, still_html
-from workbench.widgets.training_lists import WatchedLists
-from workbench.widgets.training_plan import TrainingPlan
+from workbench.widgets.training.controls import PICTURE, StillCopy, bar_html, build_controls, redraw, still_html
+from workbench.widgets.training.lists import WatchedLists
+from workbench.widgets.training.plan import TrainingPlan
 from workbench.widgets.view import View, describe_error
 from workbench.widgets.worker import Answer, Worker
 

@@ -8,9 +8,9 @@ import ipywidgets
 from workbench.language import Prompt
 from workbench.models.generation import HOW, Decoding
 from workbench.plots.theme import BLUE
-from workbench.widgets.playground_runs import SPELLINGS
-from workbench.widgets.playground_work import Side
-from workbench.widgets.prompt_controls import FULL, HALF, LABEL, PromptControls
+from workbench.widgets.playground.prompt_controls import FULL, HALF, LABEL, PromptControls
+from workbench.widgets.playground.runs import SPELLINGS
+from workbench.widgets.playground.work import Side
 
 NONE, PINNED, RUN = "none", "prompt A", "run "
 LEAST_WIDTH = Decoding(k=1).beams  # beams unless said otherwise

@@ -15,9 +15,9 @@ from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models.ranking import Histories, as_histories
 from workbench.plots.maps import Point, hover_texts, map_caption
 from workbench.plots.points import KINDS, colour_choices, colour_points, describe_points, name_places
-from workbench.widgets.explorer_controls import ExplorerControls
-from workbench.widgets.point_lists import PointList, known_names, list_points, look_around, search_texts, tell_colours
-from workbench.widgets.point_map import HIDDEN, PointMap, inside, points_to_bytes
+from workbench.widgets.explorer.controls import ExplorerControls
+from workbench.widgets.explorer.lists import PointList, known_names, list_points, look_around, say_colours, search_texts
+from workbench.widgets.explorer.point_map import HIDDEN, PointMap, inside, points_to_bytes
 from workbench.widgets.view import View
 
 NOBODY = np.empty(0, dtype=int)
@@ -256,7 +256,7 @@ class EmbeddingExplorer(View):
             self.map.alt = f"{self.controls.caption_text} {listed.caption}"
             by = self.controls.colour.value
             values = None if by is None else self.df[by].set_axis(self._index)
-            self.table.show(tell_colours(listed, values), caption=listed.caption, bars=listed.bars)
+            self.table.show(say_colours(listed, values), caption=listed.caption, bars=listed.bars)
         self.controls.copy.text = self.code
 
     def _list(self) -> PointList:

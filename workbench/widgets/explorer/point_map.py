@@ -39,7 +39,7 @@ class PointMap(anywidget.AnyWidget):
     """
 
     _esm = "".join((FOLDER / name).read_text("utf-8") for name in ("points.js", "point_map.js"))
-    _css = FOLDER / "view.css"
+    _css = FOLDER.parent / "view.css"
     xy = traitlets.Bytes().tag(sync=True)
     codes = traitlets.Bytes().tag(sync=True)
     shapes = traitlets.Bytes().tag(sync=True)

@@ -156,7 +156,7 @@ def list_neighbours(point: Point, names: Names, *, vectors: pd.DataFrame) -> Poi
     return PointList(f"Nearest to {name} in the vectors of this map, not in the plane.", pairs, table)
 
 
-def tell_colours(listed: PointList, values: pd.Series | None) -> pd.DataFrame:
+def say_colours(listed: PointList, values: pd.Series | None) -> pd.DataFrame:
     """The table of a list with what each point is coloured by in words, unless a column says so already.
 
     Args:

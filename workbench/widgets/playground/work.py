@@ -14,7 +14,7 @@ from workbench.language import Prompt, PromptTemplate
 from workbench.models import GPT2Recommender
 from workbench.models.generation import Decoding, Word
 from workbench.models.ranking import item_codes
-from workbench.widgets.playground_runs import Runs, choose_template
+from workbench.widgets.playground.runs import Runs, choose_template
 
 LETTERS = 10_000  # of a request that are counted when it is cut
 

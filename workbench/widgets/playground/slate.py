@@ -29,7 +29,7 @@ class Slate(anywidget.AnyWidget):
     """
 
     _esm = FOLDER / "slate.js"
-    _css = FOLDER / "view.css"
+    _css = FOLDER.parent / "view.css"
     number = traitlets.Int().tag(sync=True)
     lists = traitlets.List().tag(sync=True)
     stream = traitlets.Unicode().tag(sync=True)

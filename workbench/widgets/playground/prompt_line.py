@@ -18,7 +18,7 @@ class PromptLine(anywidget.AnyWidget):
     """
 
     _esm = FOLDER / "prompt_line.js"
-    _css = FOLDER / "view.css"
+    _css = FOLDER.parent / "view.css"
     units = traitlets.List().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
 

@@ -16,7 +16,7 @@ from workbench.insight.attention.heads import informative_heads
 from workbench.models import GPT2Recommender
 from workbench.plots import HistoryTable, attention_chart, chart_html
 from workbench.plots.theme import CONFIG, ORANGE
-from workbench.widgets.attention_controls import PLACES, build_controls
+from workbench.widgets.attention.controls import PLACES, build_controls
 from workbench.widgets.copy_button import CopyButton
 from workbench.widgets.view import TEXT, View
 

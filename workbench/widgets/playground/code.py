@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from workbench.widgets.playground_work import Listed
+from workbench.widgets.playground.work import Listed
 
 LOAD = "from workbench.models import GPT2Recommender\n\nrecommender = GPT2Recommender.load({folder!r})\n"
 UNSAVED = (
@@ -23,8 +23,8 @@ def write_code(listed: Listed) -> str:
         >>> from workbench.language import Prompt
         >>> from workbench.models import start_recommender
         >>> from workbench.models.generation import Decoding
-        >>> from workbench.widgets.playground_runs import Runs
-        >>> from workbench.widgets.playground_work import ListMaker, Side
+        >>> from workbench.widgets.playground.runs import Runs
+        >>> from workbench.widgets.playground.work import ListMaker, Side
         >>> catalog = pd.DataFrame({"item_id": ["a", "b"], "title": ["Alien", "Brazil"]})
         >>> maker = ListMaker(Runs(start_recommender(catalog, layers=1, width=16, heads=2)), {})
         >>> side = Side("this run", Prompt(history=("a",)), "whole prompt")

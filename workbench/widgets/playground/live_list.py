@@ -15,13 +15,13 @@ from workbench.language import PromptTemplate
 from workbench.models import GPT2Recommender
 from workbench.models.generation import Word
 from workbench.widgets.copy_button import CopyButton
-from workbench.widgets.playground_code import write_code
-from workbench.widgets.playground_runs import Runs
-from workbench.widgets.playground_shown import Shown, log_row, show_made
-from workbench.widgets.playground_words import tell_words
-from workbench.widgets.playground_work import ListMaker, Made, Order, describe_list, grow_list
-from workbench.widgets.prompt_line import PromptLine, group_units
-from workbench.widgets.slate import Slate, list_part
+from workbench.widgets.playground.code import write_code
+from workbench.widgets.playground.prompt_line import PromptLine, group_units
+from workbench.widgets.playground.runs import Runs
+from workbench.widgets.playground.shown import Shown, log_row, show_made
+from workbench.widgets.playground.slate import Slate, list_part
+from workbench.widgets.playground.words import tell_words
+from workbench.widgets.playground.work import ListMaker, Made, Order, describe_list, grow_list
 from workbench.widgets.view import TEXT, View
 from workbench.widgets.worker import Answer, Worker
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.plots.points import KINDS, Colouring
 from workbench.widgets.copy_button import CopyButton
-from workbench.widgets.point_map import PointMap
+from workbench.widgets.explorer.point_map import PointMap
 from workbench.widgets.rows import Rows
 from workbench.widgets.view import TEXT
 

@@ -10,12 +10,12 @@ from workbench.catalogs import find_items
 from workbench.language import Prompt, PromptTemplate
 from workbench.models import GPT2Recommender
 from workbench.models.generation import Decoding
-from workbench.widgets.live_list import LiveList
-from workbench.widgets.playground_controls import PINNED, PlaygroundControls
-from workbench.widgets.playground_runs import NEWEST, ONLY, WHOLE, Given, Runs, choose_template
-from workbench.widgets.playground_words import name_items
-from workbench.widgets.playground_work import Order, check_prompt
-from workbench.widgets.prompt_controls import PARTS
+from workbench.widgets.playground.controls import PINNED, PlaygroundControls
+from workbench.widgets.playground.live_list import LiveList
+from workbench.widgets.playground.prompt_controls import PARTS
+from workbench.widgets.playground.runs import NEWEST, ONLY, WHOLE, Given, Runs, choose_template
+from workbench.widgets.playground.words import name_items
+from workbench.widgets.playground.work import Order, check_prompt
 
 NOTHING_SAID, AS_USUAL = Prompt(), Decoding()
 GIVEN = "given template"

@@ -1,0 +1,1 @@
+"""Where the model looked, recommendation by recommendation."""

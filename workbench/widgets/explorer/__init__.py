@@ -1,0 +1,1 @@
+"""A map of items and users to look into."""

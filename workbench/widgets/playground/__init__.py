@@ -1,0 +1,1 @@
+"""Change the prompt, and see the list change."""

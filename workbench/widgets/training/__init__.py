@@ -1,0 +1,1 @@
+"""A run to watch while it trains: curves, lists, Stop and Resume."""
