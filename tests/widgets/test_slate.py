@@ -6,8 +6,8 @@ import pytest
 
 from workbench.insight.list_changes import compare_lists
 from workbench.widgets.playground.prompt_line import group_units
-from workbench.widgets.playground.search_box import SearchBox
 from workbench.widgets.playground.slate import Slate, change_words, in_per_cent, list_part
+from workbench.widgets.search_box import SearchBox
 
 NASTY = "<img src=x onerror=alert(1)>"
 

@@ -5,5 +5,6 @@ from workbench.widgets.device_badge import DeviceBadge
 from workbench.widgets.explorer.embedding_explorer import EmbeddingExplorer
 from workbench.widgets.playground.prompt_playground import PromptPlayground
 from workbench.widgets.training.training_monitor import TrainingMonitor
+from workbench.widgets.writer.text_writer import TextWriter
 
-__all__ = ["AttentionViewer", "DeviceBadge", "EmbeddingExplorer", "PromptPlayground", "TrainingMonitor"]
+__all__ = ["AttentionViewer", "DeviceBadge", "EmbeddingExplorer", "PromptPlayground", "TextWriter", "TrainingMonitor"]

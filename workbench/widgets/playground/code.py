@@ -1,8 +1,10 @@
-"""A list of the playground as Python that makes it again in a fresh kernel."""
+"""What a view shows as Python that makes it again in a fresh kernel: a list here, and what a text needs likewise."""
 
 from dataclasses import fields
 from typing import Any
 
+from workbench.language import Prompt, PromptTemplate
+from workbench.models import GPT2Recommender
 from workbench.widgets.playground.work import Listed
 
 LOAD = "from workbench.models import GPT2Recommender\n\nrecommender = GPT2Recommender.load({folder!r})\n"
@@ -32,21 +34,33 @@ def write_code(listed: Listed) -> str:
         prompt = Prompt(history=('a',))
         rankings = recommender.generate(prompt, k=1)
     """
-    folder = listed.recommender.folder
-    load = LOAD.format(folder=str(folder)) if folder is not None and folder.is_dir() else UNSAVED
-    # said in full: a recommender may read by another template than the one its folder holds
-    template = f"PromptTemplate({_changed(listed.recommender.template)})"
     return (
-        f"from workbench.language import Prompt, PromptTemplate\n{load}"
-        f"recommender = recommender.with_template({template})\n"
-        f"prompt = Prompt({_said(listed)})\n{PARTIAL if listed.stopped else ''}"
+        f"from workbench.language import Prompt, PromptTemplate\n{load_code(listed.recommender)}"
+        f"{prompt_code(listed.recommender.template, listed.side.prompt)}{PARTIAL if listed.stopped else ''}"
         f"rankings = recommender.generate(prompt, {_changed(listed.decoding, always='k')})\n"
     )
 
 
-def _said(listed: Listed) -> str:
+def load_code(recommender: GPT2Recommender) -> str:
+    """How a fresh kernel comes by a recommender: it is read from its folder, or what to do where it has none."""
+    folder = recommender.folder
+    return LOAD.format(folder=str(folder)) if folder is not None and folder.is_dir() else UNSAVED
+
+
+def prompt_code(template: PromptTemplate, prompt: Prompt) -> str:
+    """A prompt and what it is read by, said in full: the folder of the run may hold another template.
+
+    Example:
+        >>> print(prompt_code(PromptTemplate(max_history=9), Prompt(request="slow")), end="")
+        recommender = recommender.with_template(PromptTemplate(max_history=9))
+        prompt = Prompt(request='slow')
+    """
+    read = f"recommender = recommender.with_template(PromptTemplate({_changed(template)}))\n"
+    return f"{read}prompt = Prompt({_said(prompt)})\n"
+
+
+def _said(prompt: Prompt) -> str:
     """What differs from an empty prompt, as arguments."""
-    prompt = listed.side.prompt
     said = {"history": prompt.history, "request": prompt.request}
     said |= {"context": dict(prompt.context), "profile": dict(prompt.profile)}
     return ", ".join(f"{name}={value!r}" for name, value in said.items() if value)

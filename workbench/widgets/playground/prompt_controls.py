@@ -8,8 +8,8 @@ import ipywidgets
 import pandas as pd
 
 from workbench.language import Prompt
-from workbench.widgets.playground.search_box import SearchBox
 from workbench.widgets.rows import Rows
+from workbench.widgets.search_box import SearchBox
 from workbench.widgets.view import TEXT
 
 ANY = ("any", "")

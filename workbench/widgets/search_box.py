@@ -22,7 +22,7 @@ class SearchBox(anywidget.AnyWidget):
     """
 
     _esm = FOLDER / "search_box.js"
-    _css = FOLDER.parent / "view.css"
+    _css = FOLDER / "view.css"
     text = traitlets.Unicode().tag(sync=True)
     hits = traitlets.List().tag(sync=True)
     taken = traitlets.List([0, "", ""]).tag(sync=True)

@@ -1,0 +1,1 @@
+"""Read what the model writes, and whether it is true."""
