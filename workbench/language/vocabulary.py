@@ -73,6 +73,12 @@ class Vocabulary:
         """Words of an item, on average."""
         return sum(map(len, self.spelled)) / len(self.spelled)
 
+    @cached_property
+    def closing(self) -> frozenset[int]:
+        """Ids of the words behind which something new begins: the last word of each item, and control words."""
+        controls = range(self.n_text, self.first_item)
+        return frozenset((*controls, *(own[-1] for own in self.spelled)))
+
     def task(self, name: str) -> int:
         """Id of the mark that asks for a text, such as ``"review"``.
 

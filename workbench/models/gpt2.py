@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from transformers import GPT2LMHeadModel
 
 from workbench.language import Prompt, PromptTemplate, Vocabulary
+from workbench.models.marks import hear_marks
 from workbench.models.ranking import Histories, as_histories, item_codes, top_k
 from workbench.models.scoring import EXACT, score_items
 
@@ -56,6 +57,7 @@ class GPT2Recommender:
         log: pd.DataFrame | None = None,
     ) -> None:
         """Put the parts together; ``start_recommender`` and ``load`` make them."""
+        hear_marks(model, vocabulary)
         self.model = model
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary

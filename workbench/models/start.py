@@ -14,6 +14,7 @@ from workbench.language.tokenizer import encode, plain_text_only
 from workbench.language.vocabulary import Mark
 from workbench.language.wording import COUNTRY_WORDS, FRAMES, GENRE_WORDS, decade_words, wording_texts
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.marks import SCALE
 from workbench.models.saved_run import read_weights
 from workbench.models.text import TEXT_COLUMNS
 
@@ -80,6 +81,8 @@ def start_recommender(
                     f"needs {longest_sentence(vocabulary, PromptTemplate(max_history=1))}."
                 )
             _add_words(model, vocabulary, tokenizer, catalog)
+    if marks:
+        model.config.mark_scale = SCALE  # saved with the run: one that was begun without hears marks by attention only
     start = {"small": "random"}.get(base, f"hub ({Path(base).name})")
     return GPT2Recommender(
         model.eval(), tokenizer=tokenizer, vocabulary=vocabulary, template=template, catalog=catalog, start=start

@@ -93,8 +93,8 @@ def path_loss(
     """
     tensors = _edges(trie, rows.device)
     begins = edges < tensors["first_edges"][1]
-    first = restricted_cross_entropy(hidden[begins], rows[tensors["words"][: tensors["first_edges"][1]]],
-                                     edges[begins], dtype=dtype)  # fmt: skip
+    firsts = functional.embedding(tensors["words"][: tensors["first_edges"][1]], rows)  # of all first words
+    first = restricted_cross_entropy(hidden[begins], firsts, edges[begins], dtype=dtype)
     if trie.longest == 1:
         return first
     return first + _fork_losses(hidden[~begins], rows, edges[~begins], tensors, dtype).sum() / max(begins.sum(), 1)

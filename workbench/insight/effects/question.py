@@ -17,6 +17,7 @@ from workbench.catalogs import item_labels
 from workbench.insight.effects.words import PromptWords, read_words
 from workbench.insight.prompt_words import item_row
 from workbench.models import GPT2Recommender
+from workbench.models.marks import carried
 
 BATCH = 32  # prompts read at once
 
@@ -176,7 +177,8 @@ class Hiding:
             **dict.fromkeys(("context", "profile"), table[recommender.vocabulary.first_mark :].mean(0)),
         }
         self.model = recommender.model
-        self.vectors = table[torch.tensor(words.prompt, device=table.device)][None].clone()
+        self.ids = torch.tensor([words.prompt], device=table.device)  # (1, n_words)
+        self.vectors = table[self.ids].clone()
         self.neutral = self.vectors.clone()
         owner = np.full(len(words.prompt), -1)
         for row, (kind, places) in enumerate(zip(words.df["kind"], words.places, strict=True)):
@@ -192,6 +194,7 @@ class Hiding:
 
     def read(self, vectors: torch.Tensor) -> torch.Tensor:
         """Hidden states at the end of prompts that are given as vectors: (n, n_words, d_model) to (n, d_model)."""
+        vectors = carried(self.model, vectors, self.ids.expand(vectors.shape[:-1]))
         return self.model.transformer(inputs_embeds=vectors, use_cache=False).last_hidden_state[:, -1]
 
 
@@ -205,6 +208,8 @@ def _read_variants(recommender: GPT2Recommender, prompts: list[list[int]]) -> to
     for some in _batches(prompts):
         batch = [prompts[i] for i in some]
         shared = min(len(commonprefix(batch)), min(map(len, batch)) - 1)  # the last word of each is always read
+        while shared and recommender.vocabulary.marks and batch[0][shared - 1] not in recommender.vocabulary.closing:
+            shared -= 1  # an item is read together with the marks before it
         ends = torch.tensor([len(prompt) - 1 - shared for prompt in batch], device=device)
         words = torch.zeros(len(batch), max(map(len, batch)) - shared, dtype=torch.long)
         for place, prompt in enumerate(batch):

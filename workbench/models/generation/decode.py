@@ -189,8 +189,11 @@ class _Telling(LogitsProcessor, BaseStreamer):
 
 
 def read_once(recommender: GPT2Recommender, ids: torch.Tensor, mask: torch.Tensor, *, times: int) -> Cache | None:
-    """Keys and values of all but the last word of each prompt, repeated: else every row would read its prompt again."""
-    if times == 1 or ids.shape[1] == 1:
+    """Keys and values of all but the last word of each prompt, repeated: else every row would read its prompt again.
+
+    None where that would part a word from the marks before it, which are read together.
+    """
+    if times == 1 or ids.shape[1] == 1 or (ids >= recommender.vocabulary.first_mark).any():
         return None
     ids, mask = ids[:, :-1], mask[:, :-1]
     positions = (mask.cumsum(1) - 1).clamp(min=0)
