@@ -20,8 +20,8 @@ from records import RESULTS, Page, Row, fingerprint, machine, say
 
 from workbench.catalogs import Split, leave_one_out, load_dataset
 from workbench.evaluation.intervals import REPEATS
-from workbench.evaluation.texts import copy_nearest, score_texts, split_words, summarize_texts
-from workbench.language.wording import COUNTRY_WORDS, GENRE_NOUNS, GENRE_WORDS
+from workbench.evaluation.texts import score_texts, summarize_texts
+from workbench.insight.text_floor import PLOT, attribute_words, copy_in_language, is_chinese
 from workbench.models import GPT2Recommender
 from workbench.models.generation.texts import write_text
 from workbench.training import saved_run
@@ -30,7 +30,6 @@ from workbench.training.batches import item_texts
 ITEMS, LENGTH, SHOWN = 200, 80, 12  # training reads 80 pieces of a text
 HOW = {"greedy": {"how": "greedy"}, "sample": {"how": "sample", "temperature": 1.0, "top_p": 0.9}}
 FLOOR, OWN = "nearest copy", "own text"
-PLOT = {"family", "kids", "家庭", "儿童", "港"}  # name a genre or a country in a wish; in a story they seldom do
 
 
 def measure(split: Split, *, recommender: GPT2Recommender, n_items: int = ITEMS, results: Path = RESULTS) -> Row:
@@ -41,7 +40,7 @@ def measure(split: Split, *, recommender: GPT2Recommender, n_items: int = ITEMS,
     items = catalog["item_id"].iloc[np.sort(rows)].tolist()
     page.figures |= {"machine": machine(), "protocol": protocol(split, recommender, n_items=len(items))}
     for name, settings in HOW.items():
-        key = fingerprint(split, recommender.record.get("key"), name, settings, items, LENGTH, said())
+        key = fingerprint(split, recommender.record.get("key"), name, settings, items, LENGTH, attribute_words())
 
         def make(name: str = name, settings: Row = settings) -> tuple[Row, None]:
             begun = time.monotonic()
@@ -64,11 +63,11 @@ def scored(texts: pd.DataFrame, catalog: pd.DataFrame, *, name: str) -> Row:
     learned = pd.DataFrame(item_texts(catalog), columns=["row", "text"])
     known = pd.DataFrame({"item_id": catalog["item_id"].to_numpy()[learned["row"]], "text": learned["text"]})
     beside = {
-        FLOOR: same_language(texts, catalog, known, own=False),
-        OWN: same_language(texts, catalog, known, own=True),
+        FLOOR: copy_in_language(texts, catalog, known),
+        OWN: copy_in_language(texts, catalog, known, own=True),
     }
     scores = {
-        writer: score_texts(own, catalog, known["text"], words=said())
+        writer: score_texts(own, catalog, known["text"], words=attribute_words())
         for writer, own in {name: texts, **beside}.items()
     }
     summary = summarize_texts(scores, floor=FLOOR)
@@ -85,22 +84,6 @@ def scored(texts: pd.DataFrame, catalog: pd.DataFrame, *, name: str) -> Row:
     }
 
 
-def same_language(texts: pd.DataFrame, catalog: pd.DataFrame, known: pd.DataFrame, *, own: bool) -> pd.DataFrame:
-    """For each text one in its language: that of the most similar other item, or the item's own."""
-    chinese, parts = texts["text"].map(is_chinese), []
-    for language in (True, False):
-        asked = texts.loc[chinese == language, "item_id"]
-        spoken = known[known["text"].map(is_chinese) == language].drop_duplicates("item_id")
-        spoken = spoken if len(spoken) > 1 else known.drop_duplicates("item_id")  # a catalog in one language
-        if own:
-            parts.append(
-                spoken.set_index("item_id")["text"].reindex(asked).fillna("").reset_index().set_axis(asked.index)
-            )
-        elif len(asked):
-            parts.append(copy_nearest(catalog, spoken, items=asked.tolist()).set_axis(asked.index))
-    return pd.concat(parts).loc[texts.index, ["item_id", "text"]]
-
-
 def examples(scores: dict[str, pd.DataFrame], catalog: pd.DataFrame, *, name: str) -> list[Row]:
     """Some texts to read, with what they name and the floor's text beside."""
     titles = catalog.set_index("item_id")["title"]
@@ -115,25 +98,6 @@ def examples(scores: dict[str, pd.DataFrame], catalog: pd.DataFrame, *, name: st
         }
         for row, floor in shown
     ]
-
-
-def said() -> dict[str, dict[str, list[str]]]:
-    """How people say genres and countries."""
-    words = {"genres": GENRE_WORDS, "country": COUNTRY_WORDS}
-    nouns = {"genres": GENRE_NOUNS, "country": {}}
-    return {
-        column: {
-            value: [word for group in own.values() for word in group if word not in PLOT] + nouns[column].get(value, [])
-            for value, own in table.items()
-        }
-        for column, table in words.items()
-    }
-
-
-def is_chinese(text: str) -> bool:
-    """Whether more than half of a text's words are Chinese characters."""
-    words = split_words(text)
-    return sum("\u3400" <= word <= "\u9fff" for word in words) > len(words) / 2
 
 
 def protocol(split: Split, recommender: GPT2Recommender, *, n_items: int) -> Row:

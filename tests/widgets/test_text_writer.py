@@ -9,6 +9,7 @@ import torch
 
 from workbench import plots
 from workbench.evaluation.texts import LEAST
+from workbench.insight.text_floor import is_chinese
 from workbench.language import Prompt
 from workbench.models import GPT2Recommender, start_recommender
 from workbench.models.generation import write_text
@@ -391,7 +392,7 @@ def test_the_floor_speaks_the_language_of_the_text(tiny):
     both = start_recommender(catalog, layers=1, width=16, heads=2)
     texts = pd.DataFrame({"item_id": ["001", "001"], "text": ["恐怖", "horror"]}, index=[7, 9])
     scores = TextCheck(both).score(texts)
-    assert [check.is_chinese(text) for text in scores[FLOOR]["text"]] == [True, False]
+    assert [is_chinese(text) for text in scores[FLOOR]["text"]] == [True, False]
     assert scores[RUN]["named"].tolist() == [1, 1]  # said in Chinese, it is the same genre
 
 

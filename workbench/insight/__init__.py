@@ -21,6 +21,7 @@ from workbench.insight.maps.names import name_groups
 from workbench.insight.maps.portraits import describe_items, portray_users
 from workbench.insight.maps.trust import map_quality, mixing
 from workbench.insight.personal import exchange_lists, genre_fit, own_advantage, true_fit
+from workbench.insight.text_floor import attribute_words, copy_in_language
 
 __all__ = [
     "AttentionMap",
@@ -36,8 +37,10 @@ __all__ = [
     "align_kinds",
     "attend",
     "attribute",
+    "attribute_words",
     "average_explanations",
     "compare_lists",
+    "copy_in_language",
     "cost_of_heads",
     "count_groups",
     "counterfactual",

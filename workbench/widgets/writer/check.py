@@ -8,8 +8,8 @@ from threading import Event
 import numpy as np
 import pandas as pd
 
-from workbench.evaluation.texts import Words, copy_nearest, score_texts, split_words, summarize_texts
-from workbench.language.wording import COUNTRY_WORDS, GENRE_NOUNS, GENRE_WORDS
+from workbench.evaluation.texts import score_texts, summarize_texts
+from workbench.insight.text_floor import attribute_words, copy_in_language
 from workbench.models import GPT2Recommender
 from workbench.models.generation import write_text
 from workbench.training.batches import item_texts
@@ -17,7 +17,6 @@ from workbench.training.batches import item_texts
 FLOOR, RUN = "nearest copy", "This run"
 LENGTH = 80  # word pieces of a text that is measured: training reads as many
 HOW = {"how": "sample", "temperature": 1.0, "top_p": 0.9}
-PLOT = {"family", "kids", "家庭", "儿童", "港"}  # name a genre or a country in a wish; in a story they seldom do
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,7 @@ class TextCheck:
         catalog = self.recommender.catalog
         learned = self.descriptions if task == "describe" or self.reviews is None else self.reviews
         both = {RUN: texts, FLOOR: copy_in_language(texts, catalog, learned)}
-        return {name: score_texts(own, catalog, learned["text"], words=spoken()) for name, own in both.items()}
+        return {name: score_texts(own, catalog, learned["text"], words=attribute_words()) for name, own in both.items()}
 
     def measure(self, n_items: int, *, stop: Event, on_text: Callable[[int, int], None]) -> Measured | None:
         """Describe some items and hold all texts against the floor; None if it was stopped before the first.
@@ -104,50 +103,3 @@ class TextCheck:
             return None
         scores = self.score(pd.DataFrame({"item_id": items[: len(written)], "text": written}))
         return Measured(summarize_texts(scores, floor=FLOOR), len(written), len(items))
-
-
-def spoken() -> Words:
-    """How people say genres and countries, without what in a story seldom means them.
-
-    Example:
-        >>> spoken()["genres"]["Sci-Fi"][:2]
-        ['science fiction', 'sci-fi']
-    """
-    said: dict[str, dict[str, list[str]]] = {}
-    for column, table in (("genres", GENRE_WORDS), ("country", COUNTRY_WORDS)):
-        nouns = GENRE_NOUNS if column == "genres" else {}
-        said[column] = {
-            value: [word for group in own.values() for word in group if word not in PLOT] + nouns.get(value, [])
-            for value, own in table.items()
-        }
-    return said
-
-
-def copy_in_language(texts: pd.DataFrame, catalog: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-    """The floor of each text: what ``copy_nearest`` answers, in the language of the text where there is such a text.
-
-    Example:
-        >>> catalog = pd.DataFrame({"item_id": ["a", "b", "c"], "title": ["Alien", "Aliens", "Heat"]})
-        >>> learned = pd.DataFrame({"item_id": ["b", "b", "c", "c"], "text": ["A ship.", "飞船", "A theft.", "盗窃"]})
-        >>> texts = pd.DataFrame({"item_id": ["b", "b"], "text": ["Marines.", "异形"]})
-        >>> copy_in_language(texts, catalog, learned)["text"].tolist()
-        ['A theft.', '盗窃']
-    """
-    chinese, parts = texts["text"].map(is_chinese), []
-    for language in chinese.unique():
-        asked = texts.index[chinese == language]
-        alike = learned[learned["text"].map(is_chinese) == language]
-        alike = alike if alike["item_id"].nunique() > 1 else learned  # a catalog in one language
-        parts.append(copy_nearest(catalog, alike, items=texts["item_id"][asked].tolist()).set_axis(asked))
-    return pd.concat(parts).loc[texts.index]
-
-
-def is_chinese(text: str) -> bool:
-    """Whether more than half of the words of a text are Chinese characters, each a word.
-
-    Example:
-        >>> is_chinese("一部 film"), is_chinese("film noir 黑")
-        (True, False)
-    """
-    words = split_words(text)
-    return sum("\u3400" <= word <= "\u9fff" for word in words) > len(words) / 2
