@@ -1,14 +1,16 @@
 """The loss equals the textbook's, in value and gradient, however it is cut."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
 from workbench.language import Vocabulary, spell
+from workbench.language.trie import build_trie
 from workbench.models.start import start_recommender
 from workbench.training import loss as module
 from workbench.training.batches import Sentences
-from workbench.training.loss import restricted_cross_entropy, sentence_loss
+from workbench.training.loss import path_loss, restricted_cross_entropy, sentence_loss
 
 
 def drawn(n: int, words: int, width: int = 8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -108,3 +110,33 @@ def test_even_scores_cost_the_logarithm_of_the_number_of_items(cycles):
     rows = torch.zeros(words.size, 4)
     value = restricted_cross_entropy(torch.ones(5, 4), rows[words.first_item :], torch.arange(5))
     assert value.item() == pytest.approx(torch.tensor(12.0).log().item())
+
+
+TRIE = build_trie([(0, 1, 9), (0, 1, 8), (0, 2), (3, 1), (3, 4, 5, 6), (7,)])
+
+
+def walked(hidden, rows, edges):
+    """The loss as the definition has it: each edge among those that leave the same node, over the number of items."""
+    costs = []
+    for state, edge in zip(hidden, edges.tolist(), strict=True):
+        others = np.flatnonzero(TRIE.parents == TRIE.parents[edge])
+        costs.append((rows[TRIE.words[others]] @ state).logsumexp(0) - rows[TRIE.words[edge]] @ state)
+    return sum(costs) / int((edges < TRIE.first_edges[1]).sum())
+
+
+def test_an_item_costs_what_its_path_costs_with_gradients():
+    torch.manual_seed(0)
+    edges = torch.tensor([edge for path in TRIE.paths for edge in path if edge >= 0])  # every item once
+    rows, hidden = torch.randn(10, 4), torch.randn(len(edges), 4)
+    ours = both(hidden, rows, edges, lambda h, r, e: path_loss(h, r, e, trie=TRIE))
+    for mine, theirs in zip(ours, both(hidden, rows, edges, walked), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_a_word_that_is_certain_costs_nothing_whatever_it_scores():
+    certain = [edge for edge in range(len(TRIE.words)) if (TRIE.parents == TRIE.parents[edge]).sum() == 1]
+    edges = torch.tensor([0, *certain])  # 0 begins an item
+    hidden = torch.randn(len(edges), 4)
+    alone = path_loss(hidden[:1], torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), edges[:1], trie=TRIE)
+    whole = path_loss(hidden, torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), edges, trie=TRIE)
+    assert len(certain) >= 2 and float(whole) == pytest.approx(float(alone), abs=1e-6)

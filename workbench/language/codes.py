@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 
-MOST_CENTRES = 256  # of a level
+ENOUGH_CENTRES, MOST_CENTRES = 128, 256  # of a level
 PLACES = 6  # of the largest number; what is left over beyond is rounding, and no centre is spent on it
 
 
@@ -23,7 +23,8 @@ def residual_codes(
         vectors: One row per item, (n_items, n_dimensions); made of training data only.
         levels: Words of a code without the counting word; None: two as long as that makes four codes for every item
             (up to 16,384 items), else three.
-        width: Centres of a level; None: twice the square root of the catalog's size, 8 to 256.
+        width: Centres of a level; None: 128, if there are four items for each, or twice the square root of the
+            catalog's size where that is more; 8 to 256. See LOG.md.
         seed: Of k-means.
 
     Returns:
@@ -40,7 +41,8 @@ def residual_codes(
     left = vectors.to_numpy(dtype=np.float64)
     left = (left / max(np.abs(left).max(), 1e-12)).round(PLACES)
     levels = levels or (2 if 4 * len(left) <= MOST_CENTRES**2 else 3)
-    width = min(width or int(np.clip(2 * len(left) ** 0.5, 8, MOST_CENTRES)), len(left))
+    usual = max(2 * len(left) ** 0.5, min(ENOUGH_CENTRES, len(left) / 4))
+    width = min(width or int(np.clip(usual, 8, MOST_CENTRES)), len(left))
     columns, used = [], []
     for level in range(levels):
         k = min(width, len(np.unique(left, axis=0)))

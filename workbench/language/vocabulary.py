@@ -69,6 +69,11 @@ class Vocabulary:
         return tuple(tuple(self.first_item + word for word in code) for code in self.spelling.codes)
 
     @property
+    def one_word(self) -> bool:
+        """Whether every item is one word, so that all are scored at once."""
+        return self.trie.longest == 1 and not self.spelling.in_text
+
+    @property
     def mean_length(self) -> float:
         """Words of an item, on average."""
         return sum(map(len, self.spelled)) / len(self.spelled)

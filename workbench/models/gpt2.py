@@ -157,7 +157,7 @@ class GPT2Recommender:
     @property
     def scores_all(self) -> bool:
         """Whether ``rank`` scores every item, or a beam looks for the best."""
-        return self.vocabulary.trie.longest == 1 or len(self.catalog) <= EXACT
+        return self.vocabulary.one_word or len(self.catalog) <= EXACT
 
     def log_probabilities(
         self,
@@ -243,7 +243,7 @@ class GPT2Recommender:
         Where an item takes several words, the mean of their rows: a place in the space, but no score.
         """
         words, table = self.vocabulary.item_words, self.model.transformer.wte.weight
-        if self.vocabulary.spelling.how == "atomic":
+        if self.vocabulary.one_word:
             return table[words]
         return torch.stack([table[list(own)].mean(0) for own in self.vocabulary.spelled])
 

@@ -49,7 +49,7 @@ def score_items(
         states: Hidden state at the end of each prompt, (n_prompts, d_model).
     """
     trie, rows = vocabulary.trie, model.transformer.wte.weight
-    if trie.longest == 1 and not vocabulary.spelling.in_text:
+    if vocabulary.one_word:
         return torch.log_softmax((states @ rows[vocabulary.item_words].T).float(), dim=-1)
     if len(trie.decisive) == 1:
         return torch.stack([_walk(trie, state[None], rows) for state in states])

@@ -47,23 +47,23 @@ def show_sentences(
             likely = group["chances"][0].nonzero().flatten().tolist()
             answer = _titles(recommender, likely[:3]) + (f" ... {len(likely)} items" if len(likely) > 3 else "")
         else:
-            answer, words = _answer(recommender, words, targets[0].tolist(), in_text=kind in ("description", "review"))
+            answer, words = _answer(recommender, words, targets[0].tolist(), kind=kind)
         rows[kind.replace("_", " ")] = (read_words(recommender, words), answer)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["reads", "predicts"]).rename_axis("sentence")
 
 
-def _answer(
-    recommender: GPT2Recommender, words: list[int], targets: list[int], *, in_text: bool
-) -> tuple[str, list[int]]:
+def _answer(recommender: GPT2Recommender, words: list[int], targets: list[int], *, kind: str) -> tuple[str, list[int]]:
     """What a sentence predicts, as text, and the words that are read before it; of a long history its end."""
     known = [place for place, target in enumerate(targets) if target >= 0]
     answer = [targets[place] for place in known]
-    if in_text:
+    shown = 6 * round(recommender.vocabulary.mean_length)  # words of six items, about
+    if kind in ("description", "review"):
         return read_words(recommender, answer), words[: known[0] + 1]
+    if kind == "spelling":
+        return read_words(recommender, answer[:shown]), words[:shown]
     items = _items(recommender.vocabulary.trie, answer)
     if len(items) == 1:
         return _titles(recommender, items), words[: known[0] + 1]
-    shown = 6 * round(recommender.vocabulary.mean_length)  # words of six items, about
     return _titles(recommender, items[-6:]), words[: known[-1] + 1][-shown:]
 
 

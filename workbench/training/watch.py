@@ -176,5 +176,5 @@ class Watch(TrainerCallback):
 def _watched(split: Split, recommender: GPT2Recommender) -> dict[str, list[str]]:
     """Histories that validate; where items take several words, which takes longer, those of a part of the users."""
     histories = split.histories(on="validation") if len(split.validation) else {}
-    every = 1 if recommender.vocabulary.trie.longest == 1 else max(1, len(histories) // WATCHED)
+    every = 1 if recommender.vocabulary.one_word else max(1, len(histories) // WATCHED)
     return dict(list(histories.items())[::every])

@@ -169,7 +169,8 @@ def _standing(question: Question) -> tuple[float, int]:
     """Probability and place of the item after the whole prompt."""
     recommender, prompts = question.recommender, [question.words.prompt]
     with recommender.at_rest():
-        read = recommender.hidden_states(prompts) if question.one_word else recommender.item_scores(prompts)
+        read_all = recommender.hidden_states if recommender.vocabulary.one_word else recommender.item_scores
+        read = read_all(prompts)
         scores = torch.softmax(question.logits(read), dim=-1)
         return float(scores[0, question.row]), int(question.places(read)[0])
 

@@ -45,12 +45,7 @@ class Question:
 
     def logits(self, read: torch.Tensor) -> torch.Tensor:
         """Scores of all items, up to a constant, (n, n_items), from what was read: see :func:`read_without`."""
-        return (read @ self.recommender.item_rows().T).float() if self.one_word else read
-
-    @property
-    def one_word(self) -> bool:
-        """Whether every item is one word, so that a hidden state scores them all."""
-        return self.recommender.vocabulary.spelling.how == "atomic"
+        return (read @ self.recommender.item_rows().T).float() if self.recommender.vocabulary.one_word else read
 
     def log_odds(self, read: torch.Tensor) -> torch.Tensor:
         """Log-odds of the item against its rivals after each prompt, (n,), from what was read; with gradients."""
@@ -127,7 +122,7 @@ def read_without(question: Question, absences: Sequence[Sequence[int]]) -> torch
     """
     prompts = [question.without(rows) for rows in absences]
     with question.recommender.at_rest():
-        if question.one_word:
+        if question.recommender.vocabulary.one_word:
             return _read_variants(question.recommender, prompts)
         return question.recommender.item_scores(prompts)
 
@@ -165,7 +160,7 @@ class Hiding:
             ValueError: If items take several words.
         """
         recommender, words = question.recommender, question.words
-        if not question.one_word:
+        if not recommender.vocabulary.one_word:
             how = recommender.vocabulary.spelling.how
             raise ValueError(
                 f"words can be hidden where an item is one word; items are spelled {how!r}: use occlusion."

@@ -138,7 +138,7 @@ def _draw(
     chance = {"temperature": decoding.temperature, "top_p": decoding.top_p}
     gone = [set(rows.tolist()) if decoding.exclude_seen and decoding.constrain else set() for rows in seen]
     lists: list[Found] = [[] for _ in prompts]
-    at_once = recommender.vocabulary.trie.longest == 1  # there is one choice, and nobody's neighbours
+    at_once = recommender.vocabulary.one_word  # there is one choice, and nobody's neighbours
     with torch.random.fork_rng(devices=[recommender.device] if recommender.device.type == "cuda" else []):
         torch.manual_seed(decoding.seed)
         for attempt in count():

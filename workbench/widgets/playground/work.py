@@ -63,7 +63,7 @@ class Listed:
     def n_words(self) -> int:
         """Words of the vocabulary that were read and written."""
         vocabulary = self.recommender.vocabulary
-        if vocabulary.trie.longest == 1:
+        if vocabulary.one_word:
             return len(self.units) + len(self.df)
         lengths = dict(zip(vocabulary.spelling.items, map(len, vocabulary.spelled), strict=True))
         return len(self.units) + sum(lengths.get(item, 0) for item in self.df["item_id"])
