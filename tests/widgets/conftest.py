@@ -1,6 +1,9 @@
-"""What the widget tests share: a small dataset with hostile and Chinese titles, a recommender for it, and its map."""
+"""What the widget tests share: a small dataset with hostile and Chinese titles, a recommender for it, and its map.
 
-from collections.abc import Callable
+Of the playground: twenty-four films, runs for them, and playgrounds that are closed after the test.
+"""
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -10,7 +13,7 @@ from sklearn.decomposition import PCA
 from workbench.catalogs import Dataset
 from workbench.insight.maps.fitting import EmbeddingMap
 from workbench.models import GPT2Recommender, embed_items, embed_users, start_recommender
-from workbench.widgets import EmbeddingExplorer
+from workbench.widgets import EmbeddingExplorer, PromptPlayground
 
 TITLES = ["Solaris", "Amélie", "<img src=x onerror=alert(1)>", "Alien", "Stalker", "Brazil", "Cube", "Dune", "Heat"]
 CHINESE = ["飞向太空", "天使爱美丽", None, "异形", "潜行者", "妙想天开", "心慌方", "沙丘", "盗火线"]
@@ -22,6 +25,15 @@ HISTORIES = {
     "dai": ["i8"],
     "eve": ["i2", "i1", "i0", "i8"],
 }
+FILMS = pd.DataFrame(
+    {
+        "item_id": [f"{row:03d}" for row in range(24)],
+        "title": ["<img src=x onerror=alert(1)>", "Solaris", *(f"Film {n}" for n in range(2, 24))],
+        "year": [1970 + n for n in range(24)],
+        "title_zh": [None, "飞向太空", *(f"第{n}部" for n in range(2, 24))],
+    }
+)
+MARKS = [("context", "time_of_day", "day"), ("context", "time_of_day", "evening"), ("profile", "region", "north")]
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +101,47 @@ def make_map() -> Callable[[int], tuple[EmbeddingMap, Dataset]]:
         return EmbeddingMap(places, vectors, "pca", {}, {}, "", False, 0.0), Dataset("made up", catalog, events)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., GPT2Recommender]:
+    """Makes random recommenders for twenty-four films."""
+
+    def make(seed: int = 0, **more: object) -> GPT2Recommender:
+        recommender = start_recommender(FILMS, layers=1, width=16, heads=2, max_history=12, seed=seed, **more)
+        recommender.model.transformer.wte.weight.detach().mul_(20)  # no two scores are nearly equal
+        return recommender
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_marked(make_run: Callable[..., GPT2Recommender]) -> Callable[[], GPT2Recommender]:
+    """Makes recommenders that have learned a context and a profile."""
+    return lambda: make_run(marks=MARKS)
+
+
+@pytest.fixture(scope="session")
+def tiny(make_marked: Callable[[], GPT2Recommender]) -> GPT2Recommender:
+    """Has learned a context and a profile; shared between tests, so none may change it."""
+    return make_marked()
+
+
+@pytest.fixture(scope="session")
+def titles(make_run: Callable[..., GPT2Recommender]) -> GPT2Recommender:
+    """Writes titles, in several words each; shared like ``tiny``."""
+    return make_run(spelling="title")
+
+
+@pytest.fixture
+def live() -> Iterator[Callable[..., PromptPlayground]]:
+    """Makes live playgrounds and closes them."""
+    made: list[PromptPlayground] = []
+
+    def make_live(*given: object, **more: object) -> PromptPlayground:
+        made.append(PromptPlayground(*given, **more))
+        return made[-1]
+
+    yield make_live
+    for each in made:
+        each.worker.close()

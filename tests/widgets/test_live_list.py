@@ -8,63 +8,14 @@ import nbformat
 import numpy as np
 import pandas as pd
 import psutil
-import pytest
-import torch
 from ipywidgets.embed import dependency_state
 from ipywidgets.widgets.widget import _instances
 
 from workbench.language import Prompt
-from workbench.models import GPT2Recommender, start_recommender
 from workbench.pages import render_page
 from workbench.widgets.playground.prompt_playground import PromptPlayground
 
-IDS = [f"{row:03d}" for row in range(24)]
-CATALOG = pd.DataFrame(
-    {"item_id": IDS, "title": ["<img src=x onerror=alert(1)>", "Solaris", *(f"Film {n}" for n in range(2, 24))]}
-)
-CATALOG = CATALOG.assign(
-    year=[1970 + n for n in range(24)], title_zh=[None, "飞向太空", *(f"第{n}部" for n in range(2, 24))]
-)
-MARKS = [("context", "time_of_day", "day"), ("context", "time_of_day", "evening"), ("profile", "region", "north")]
 HISTORY = ("002", "003", "004")
-
-
-def make(seed=0, **more) -> GPT2Recommender:
-    recommender = start_recommender(CATALOG, layers=1, width=16, heads=2, max_history=12, seed=seed, **more)
-    recommender.model.transformer.wte.weight.detach().mul_(20)  # far enough apart that no two scores are nearly equal
-    return recommender
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def tiny() -> GPT2Recommender:
-    return make(marks=MARKS)
-
-
-@pytest.fixture(scope="module")
-def titles() -> GPT2Recommender:
-    return make(spelling="title")
-
-
-@pytest.fixture
-def live():
-    """Makes live ones and closes them."""
-    made = []
-
-    def make_live(*given, **more):
-        made.append(PromptPlayground(*given, **more))
-        return made[-1]
-
-    yield make_live
-    for each in made:
-        each.worker.close()
 
 
 def status(view: PromptPlayground) -> str:
@@ -162,8 +113,8 @@ def test_an_error_of_the_model_is_told_and_the_next_letter_works(tiny, live, mon
     assert view.worker.wait(10) and same_list(tiny.generate(Prompt(HISTORY, "sl")), view.df)
 
 
-def test_a_thousand_changes_do_not_grow_the_view(tiny):
-    view = PromptPlayground({"a": tiny, "b": make(seed=3)}, prompt=Prompt(HISTORY), live=False)
+def test_a_thousand_changes_do_not_grow_the_view(tiny, make_run):
+    view = PromptPlayground({"a": tiny, "b": make_run(seed=3)}, prompt=Prompt(HISTORY), live=False)
 
     def change(times):
         for step in range(times):

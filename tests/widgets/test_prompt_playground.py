@@ -11,44 +11,15 @@ import pytest
 import torch
 
 from workbench.language import Prompt, PromptTemplate
-from workbench.models import GPT2Recommender, start_recommender
+from workbench.models import GPT2Recommender
 from workbench.models.generation import Decoding
 from workbench.widgets.playground.prompt_playground import PromptPlayground
 from workbench.widgets.playground.work import Listed, ListMaker, Order, Side, fit, say_cut
 
 NASTY = "<img src=x onerror=alert(1)>"
 IDS = [f"{row:03d}" for row in range(24)]
-CATALOG = pd.DataFrame({"item_id": IDS, "title": [NASTY, "Solaris", *(f"Film {n}" for n in range(2, 24))]})
-CATALOG = CATALOG.assign(
-    year=[1970 + n for n in range(24)], title_zh=[None, "飞向太空", *(f"第{n}部" for n in range(2, 24))]
-)
-MARKS = [("context", "time_of_day", "day"), ("context", "time_of_day", "evening"), ("profile", "region", "north")]
 HISTORY = ("002", "003", "004")
 WILD = Decoding(how="sample", temperature=20, constrain=False)  # any word at all
-
-
-def make(seed=0, **more) -> GPT2Recommender:
-    recommender = start_recommender(CATALOG, layers=1, width=16, heads=2, max_history=12, seed=seed, **more)
-    recommender.model.transformer.wte.weight.detach().mul_(20)  # far enough apart that no two scores are nearly equal
-    return recommender
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def tiny() -> GPT2Recommender:
-    return make(marks=MARKS)
-
-
-@pytest.fixture(scope="module")
-def titles() -> GPT2Recommender:
-    return make(spelling="title")
 
 
 @pytest.fixture
@@ -300,9 +271,9 @@ def test_words_that_spell_no_item_are_shown_as_such(tiny):
     assert "no item was written in this place" in status(view)
 
 
-def test_runs_are_opened_when_first_chosen_and_spellings_choose_among_them(tiny, tmp_path):
-    folder = make(spelling="title").save(tmp_path / "titles")
-    view = PromptPlayground({"words": tiny, "titles": folder, "again": make(seed=3)}, live=False)
+def test_runs_are_opened_when_first_chosen_and_spellings_choose_among_them(tiny, tmp_path, make_run):
+    folder = make_run(spelling="title").save(tmp_path / "titles")
+    view = PromptPlayground({"words": tiny, "titles": folder, "again": make_run(seed=3)}, live=False)
     assert [label for label, _ in view.controls.spelling.options] == ["one word", "title"]
     assert view.runs.opened("titles") is None
     view.controls.spelling.value = "title"
@@ -313,8 +284,8 @@ def test_runs_are_opened_when_first_chosen_and_spellings_choose_among_them(tiny,
     assert view.controls.spelling.value == "atomic"
 
 
-def test_a_run_deleted_while_open_is_a_sentence_and_the_old_list_stays(tiny, tmp_path):
-    folder = make(spelling="title").save(tmp_path / "gone")
+def test_a_run_deleted_while_open_is_a_sentence_and_the_old_list_stays(tiny, tmp_path, make_run):
+    folder = make_run(spelling="title").save(tmp_path / "gone")
     view = PromptPlayground({"words": tiny, "gone": folder}, live=False)
     before = view.df
     shutil.rmtree(folder)
@@ -327,9 +298,9 @@ def test_a_run_deleted_while_open_is_a_sentence_and_the_old_list_stays(tiny, tmp
     assert view.compared is None and any("Nothing stands beside the list" in note for note in view.slate.notes)
 
 
-def test_context_a_run_has_not_learned_is_left_out_there(tiny):
+def test_context_a_run_has_not_learned_is_left_out_there(tiny, make_run):
     prompt = Prompt(HISTORY, context={"time_of_day": "day"})
-    other = make(seed=3)
+    other = make_run(seed=3)
     view = PromptPlayground({"a": tiny, "b": other}, prompt=prompt, live=False)
     view.controls.compare.value = "run b"
     assert same_list(other.generate(Prompt(HISTORY)), view.compared)
@@ -337,8 +308,8 @@ def test_context_a_run_has_not_learned_is_left_out_there(tiny):
     assert view.prompt == Prompt(HISTORY) and view.controls.compare.value == "none"
 
 
-def test_two_runs_stand_beside_each_other_with_the_moves_between_them(tiny):
-    other = make(seed=3)
+def test_two_runs_stand_beside_each_other_with_the_moves_between_them(tiny, make_run):
+    other = make_run(seed=3)
     view = PromptPlayground({"a": tiny, "b": other}, prompt=Prompt(HISTORY), live=False)
     assert view.controls.compare.options == ("none", "run b") and view.compared is None
     view.controls.compare.value = "run b"
@@ -387,8 +358,8 @@ def test_why_of_nothing_said_is_a_sentence(tiny):
 
 
 @pytest.mark.parametrize("how", ["beam", "sample", "greedy"])
-def test_the_code_makes_exactly_this_list_in_a_fresh_kernel(tmp_path, how):
-    saved = make(marks=MARKS)
+def test_the_code_makes_exactly_this_list_in_a_fresh_kernel(tmp_path, how, make_marked):
+    saved = make_marked()
     saved.save(tmp_path / "run")
     view = PromptPlayground(
         {"saved": saved.with_template(PromptTemplate(max_history=2))},
@@ -400,8 +371,8 @@ def test_the_code_makes_exactly_this_list_in_a_fresh_kernel(tmp_path, how):
     assert view.copy.text == view.code
 
 
-def test_code_of_a_run_in_no_folder_says_to_save_it_first():
-    unsaved = make()
+def test_code_of_a_run_in_no_folder_says_to_save_it_first(make_run):
+    unsaved = make_run()
     view = PromptPlayground(unsaved, prompt=Prompt(HISTORY), live=False)
     assert "Save it first" in view.code and same_list(run_code(view.code, recommender=unsaved), view.df)
 
