@@ -357,26 +357,6 @@ def test_why_of_nothing_said_is_a_sentence(tiny):
     assert view.slate.why.startswith("No reason can be given: history and request are both empty")
 
 
-@pytest.mark.parametrize("how", ["beam", "sample", "greedy"])
-def test_the_code_makes_exactly_this_list_in_a_fresh_kernel(tmp_path, how, make_marked):
-    saved = make_marked()
-    saved.save(tmp_path / "run")
-    view = PromptPlayground(
-        {"saved": saved.with_template(PromptTemplate(max_history=2))},
-        prompt=Prompt(HISTORY, "a 'slow'\\film", {"time_of_day": "day"}, {"region": "north"}),
-        decoding=Decoding(how=how, k=5, seed=7 if how == "sample" else 0),
-        live=False,
-    )
-    assert same_list(run_code(view.code), view.df)  # nothing is given: it imports and loads all it needs
-    assert view.copy.text == view.code
-
-
-def test_code_of_a_run_in_no_folder_says_to_save_it_first(make_run):
-    unsaved = make_run()
-    view = PromptPlayground(unsaved, prompt=Prompt(HISTORY), live=False)
-    assert "Save it first" in view.code and same_list(run_code(view.code, recommender=unsaved), view.df)
-
-
 def test_reset_brings_the_first_view_back(playground):
     first = playground.prompt, playground.template, playground.decoding, playground.code
     controls = playground.controls
