@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,12 @@ def fingerprint(split: Split, *settings: Any) -> str:
     for table in (split.dataset.catalog, split.train, split.validation, split.test):
         digest.update(pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+def quantiles(name: str, times: Sequence[float]) -> Row:
+    """Median and 95th percentile in milliseconds, and of how many."""
+    middle, high = np.quantile(times, [0.5, 0.95])
+    return {f"{name}_p50_ms": round(float(middle), 1), f"{name}_p95_ms": round(float(high), 1), f"{name}s": len(times)}
 
 
 def machine() -> Row:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from lab import NO_GPU, SOFTWARE_GL, Lab, LabPage, chromium, jupyter_lab
-from records import RESULTS, Row, machine, say, write_json
+from records import RESULTS, Row, machine, quantiles, say, write_json
 from screens_attention import CELLS
 from screens_explorer import CANVAS, find_point
 from stage import Stage
-from ui_playground import measure_memory, quantiles, time_bursts, time_letters
+from ui_playground import measure_memory, time_bursts, time_letters
 
 CLICKS, FRAMES, TARGETS = 40, 100, 24
 LIMITS = {"click_p95_ms": 150.0, "first_paint_ms": 3000.0, "pan_p95_ms": 250.0, "new_target_p95_ms": 1000.0}

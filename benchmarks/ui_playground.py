@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from lab import Lab, LabPage
-from records import Row
+from records import Row, quantiles
 from scenes_playground import TINY
 from stage import VIEW
 
@@ -290,9 +290,3 @@ def count_stale(lists: Sequence[Mapping[str, Any]], log: Sequence[Mapping[str, A
         stale += each["number"] < newest or answered.get(each["number"]) != first
         newest = max(newest, each["number"])
     return stale
-
-
-def quantiles(name: str, times: Sequence[float]) -> Row:
-    """Median and 95th percentile in milliseconds, and of how many."""
-    middle, high = np.quantile(times, [0.5, 0.95])
-    return {f"{name}_p50_ms": round(float(middle), 1), f"{name}_p95_ms": round(float(high), 1), f"{name}s": len(times)}
