@@ -191,6 +191,33 @@ def test_a_stop_ends_writing_and_what_is_finished_is_returned(spelled, how):
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        *[{"how": how, "constrain": constrain} for how in HOW for constrain in (True, False)],
+        {"how": "greedy", "diversity": 0.5},
+    ],
+    ids=str,
+)
+def test_a_list_is_called_stopped_only_if_something_was_left_to_write(spelled, settings):
+    counts = SetAfter(1_000)
+    whole = spelled.generate(BATCH, stop=counts, **settings)
+    asked = 1_000 - counts.left
+    late = spelled.generate(BATCH, stop=SetAfter(asked), **settings)  # set when nobody asks any more
+    pd.testing.assert_frame_equal(late, whole)
+    assert not whole.attrs["stopped"] and not late.attrs["stopped"]
+    early = spelled.generate(BATCH, stop=SetAfter(asked - 1), **settings)  # the last who asks hears yes
+    assert early.attrs["stopped"] and not early.equals(whole)
+    if settings["how"] == "greedy":
+        assert len(early) == len(whole) - 1 and early.equals(whole.head(len(early)))
+
+
+@pytest.mark.parametrize("how", list(HOW))
+def test_where_nothing_can_be_written_nothing_is_stopped(spelled, how):
+    table = spelled.generate({"all": IDS}, how=how, stop=SetAfter(0))
+    assert len(table) == 0 and not table.attrs["stopped"]
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"how": "guess"}, "how is 'guess'; choose one of"),

@@ -221,3 +221,16 @@ def test_whoever_hears_a_word_can_stop_within_one_more(spelled):
     assert table.attrs["stopped"] and 2 <= len(table) <= 3
     assert table["item_id"].tolist() == whole["item_id"].tolist()[: len(table)]
     assert len([word for word in words if word.place == 3]) <= 1 + 1 and words[-1].place == 3
+
+
+def test_a_stop_at_the_last_word_comes_too_late_and_the_slate_is_whole(spelled):
+    words, stop, heard = [], Event(), []
+    whole = spelled.generate({"u": []}, how="greedy", k=4, on_word=words.append)
+
+    def hear(word):
+        heard.append(word)
+        if len(heard) == len(words):
+            stop.set()
+
+    table = spelled.generate({"u": []}, how="greedy", k=4, stop=stop, on_word=hear)
+    assert stop.is_set() and table.equals(whole) and not table.attrs["stopped"]

@@ -184,15 +184,21 @@ def blocked_edges(trie: Trie, out: Sequence[Sequence[int]], *, device: torch.dev
 class StopWhen(StoppingCriteria):
     """Ends all rows at the next word once a question is answered with yes: an event of a Stop button, say."""
 
-    def __init__(self, asked: Callable[[], bool]) -> None:
-        """Ask this after every word."""
-        self._asked = asked
+    def __init__(self, asked: Callable[[], bool], *, whole: Callable[[torch.Tensor], bool] | None = None) -> None:
+        """Ask this after every word.
+
+        Args:
+            asked: The question.
+            whole: Whether rows of ids need no more words; then nothing is asked, as nothing is left to end.
+        """
+        self._asked, self._whole = asked, whole
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
         """All rows or none."""
-        return torch.full((len(input_ids),), self._asked(), dtype=torch.bool, device=input_ids.device)
+        whole = self._whole is not None and self._whole(input_ids)
+        return torch.full((len(input_ids),), not whole and self._asked(), dtype=torch.bool, device=input_ids.device)
 
 
-def stop_when(event: Event | None) -> list[StoppingCriteria]:
+def stop_when(event: Event | None, *, whole: Callable[[torch.Tensor], bool] | None = None) -> list[StoppingCriteria]:
     """What ends generation when the event is set; nothing without an event."""
-    return [] if event is None else [StopWhen(event.is_set)]
+    return [] if event is None else [StopWhen(event.is_set, whole=whole)]

@@ -130,7 +130,7 @@ def write(
         prompts: Ids.
         out: Catalog rows that must not be written, per prompt; None: write any word.
         per_prompt: Rows per prompt.
-        stop: Ends at the next word.
+        stop: Ends at the next word; asked only while an item is not whole.
         told: Called after each word with its id and the log-probabilities it was chosen by, (n_words,); one row only.
         settings: Of transformers' ``GenerationConfig``.
     """
@@ -148,6 +148,12 @@ def write(
     config = GenerationConfig(
         max_new_tokens=longest, pad_token_id=end, eos_token_id=end, return_dict_in_generate=True, **settings
     )
+    table = trie_table(vocabulary.trie, device)
+
+    def whole(sequences: torch.Tensor) -> bool:
+        written = sequences[:, ids.shape[1] :]
+        return written.shape[1] == longest or bool(((table.items(written) >= 0) | (written == end).any(1)).all())
+
     with recommender.at_rest():
         answer = recommender.model.generate(
             ids,
@@ -155,11 +161,11 @@ def write(
             past_key_values=read_once(recommender, ids, mask, times=per_prompt),
             generation_config=config,
             logits_processor=[processor, telling] if telling else [processor],
-            stopping_criteria=stop_when(stop),
+            stopping_criteria=stop_when(stop, whole=whole),
             streamer=telling,
         )
         words = answer.sequences[:, ids.shape[1] :]
-        rows = trie_table(vocabulary.trie, device).items(words).cpu().numpy()
+        rows = table.items(words).cpu().numpy()
         scores = answer.sequences_scores if "num_beams" in settings else processor.finish(answer.sequences)
     return Written(words, rows, scores.float().cpu().numpy())
 

@@ -49,7 +49,7 @@ def generate(
         Rankings table ``user_id, item_id, rank, score`` (log-probability among all items after the prompt): for a beam
         and draws in order of probability, for a slate in the order of writing, where each score is that of the item
         after those before it. With ``constrain=False`` an ``item_id`` is missing where what was written is no item.
-        ``attrs["stopped"]`` says whether it was ended early.
+        ``attrs["stopped"]`` says whether it was ended before everything was written; a Stop after that changes nothing.
 
     Raises:
         ValueError: If an item of a history is unknown, settings contradict each other, or context or profile say what
@@ -69,20 +69,37 @@ def generate(
             raise ValueError("request, context and profile are part of the Prompt already; say them once.")
         said = {"request": prompt.request, "context": prompt.context, "profile": prompt.profile}
         prompt = {SOMEBODY: prompt.history}
-    histories = as_histories(prompt)
+    histories, ask = as_histories(prompt), None if stop is None else _Asked(stop)
     items = recommender.vocabulary.spelling.items
     seen = item_codes(histories, items=pd.Index(items, dtype=object))
     prompts = recommender.prompts(histories, said)
     if decoding.how == "greedy":
         teller = Teller(recommender, on_word) if on_word else None
         whole = [[recommender, own, rows] for own, rows in zip(prompts, seen, strict=True)]
-        lists = [_write_slate(*one, decoding=decoding, stop=stop, teller=teller) for one in whole]
+        lists = [_write_slate(*one, decoding=decoding, stop=ask, teller=teller) for one in whole]
     else:
         find = _find_by_beam if decoding.how == "beam" else _draw
-        lists = find(recommender, prompts, seen, decoding=decoding, stop=stop)
+        lists = find(recommender, prompts, seen, decoding=decoding, stop=ask)
     table = _table(list(histories), lists, items=items)
-    table.attrs["stopped"] = bool(stop is not None and stop.is_set())
+    table.attrs["stopped"] = ask is not None and ask.ended
     return table
+
+
+class _Asked(Event):
+    """A Stop that remembers whether it ended anything: it is asked only where something is left to write.
+
+    Attributes:
+        ended: Whether somebody has asked it and heard yes.
+    """
+
+    def __init__(self, stop: Event) -> None:
+        super().__init__()
+        self._stop, self.ended = stop, False
+
+    def is_set(self) -> bool:
+        """Whether to end here."""
+        self.ended = self.ended or self._stop.is_set()
+        return self.ended
 
 
 def rank_by_beam(
@@ -168,7 +185,7 @@ def _write_slate(
     seen: np.ndarray,
     *,
     decoding: Decoding,
-    stop: Event | None,
+    stop: _Asked | None,
     teller: Teller | None,
 ) -> Found:
     """A slate of k items: each is written behind the prompt and the items before it.
@@ -178,24 +195,24 @@ def _write_slate(
     """
     slate: Found = []
     vectors = _directions(recommender) if decoding.diversity else None
-    while len(slate) < min(decoding.k, len(recommender.catalog)) and not (stop is not None and stop.is_set()):
+    gone = set(seen.tolist()) if decoding.exclude_seen else set()
+    left = len(recommender.catalog) - (len(gone) if decoding.constrain else 0)
+    while len(slate) < min(decoding.k, left) and not (stop is not None and stop.is_set()):
         rows = [row for row, _ in slate if row >= 0]
-        out = {*rows, *(seen.tolist() if decoding.exclude_seen else [])}
-        if decoding.constrain and len(out) == len(recommender.catalog):
-            break
+        out = sorted({*rows, *gone})
         longer, place = [_lengthen(recommender, prompt, rows)], len(slate) + 1
         if vectors is None:
             told = teller.item(place) if teller else None
-            allowed = [sorted(out)] if decoding.constrain else None
+            allowed = [out] if decoding.constrain else None
             written = write(recommender, longer, out=allowed, per_prompt=1, stop=stop, told=told, do_sample=False)
             found = [(int(written.rows[0]), float(written.scores[0]))]
         else:
-            found = search_beams(recommender, longer, out=[sorted(out)], width=decoding.beams, stop=stop)[0]
+            found = search_beams(recommender, longer, out=[out], width=decoding.beams, stop=stop)[0]
             found = _most_worth(found, rows, vectors, decoding.diversity)
-            if teller and found:
-                teller.whole_item(place, *found[0])
-        if not found or (found[0][0] < 0 and (decoding.constrain or (stop is not None and stop.is_set()))):
-            break  # ended early
+        if not found or (stop is not None and stop.ended):
+            break  # in the middle of an item: a beam may have missed the best, too
+        if teller and vectors is not None:
+            teller.whole_item(place, *found[0])
         slate += found[:1]
     return slate
 

@@ -99,7 +99,9 @@ def follow(
     """
     model, trie = recommender.model, recommender.vocabulary.trie
     table = trie_table(trie, recommender.device)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    n_items = len(recommender.catalog)
+    able = [i for i, rows in enumerate(out) if len(rows) < n_items or len(set(rows)) < n_items]  # something is left
+    order = sorted(able, key=lambda i: len(prompts[i]))
     size = max(1, min(PROMPTS, NUMBERS // (n_paths * len(table.words))))
     found: list[Found] = [[] for _ in prompts]
     for first in range(0, len(order), size):
