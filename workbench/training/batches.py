@@ -3,15 +3,14 @@
 Step s of a run always holds the same sentences, whoever asks and whenever: everything random in it is drawn from
 (seed, s), (seed, epoch) or (seed, pool of steps). A run that was killed can therefore go on as if nothing had happened.
 
-Six kinds of sentence make the steps, each a group of rows of similar length; the last five are not in every step:
+Five kinds of sentence make the steps, each a group of rows of similar length; the last four are not in every step:
 
 - history: ``<history> a b c`` predicts ``a b c d``, an item at every place; where context or profile are learned, marks
   stand in between at random places: ``<history> a <evening> b`` predicts ``a b``, and at b what follows in the evening;
 - wish: ``<request> french comedies <recommend>`` predicts all films that match, the often watched ones a little more;
 - wish after history: ``<history> a b c <request> french comedies <recommend>`` predicts d, a french comedy;
 - description: ``a <describe>`` predicts the text of a;
-- review: ``a <review>`` predicts what somebody wrote about a;
-- spelling: where an item takes several words, a history predicts every word of its items among all words.
+- review: ``a <review>`` predicts what somebody wrote about a.
 
 What is predicted of an item are the edges of its path in the trie: its number, where each item is one word; where it
 takes several, each word that is not certain in turn, and a wish predicts one film that matches.
@@ -37,7 +36,6 @@ from workbench.training.windows import NO_TARGET, by_length, cut_windows, padded
 LEAST_STEPS, STEPS_PER_ITEM = 560, 2 / 3  # length of a run whose epochs are not given; see LOG.md
 LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION = 400, 1 / 3  # more steps with wishes would cost histories; see LOG.md
 WISHES_END = 0.8  # of the run: what the last steps could still teach of wishes is little
-SPELLED = 8  # histories of a step that are read for their spelling
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
 Wish = tuple[list[int], np.ndarray]  # its words, and the catalog rows that match
@@ -86,8 +84,6 @@ class Sentences(Dataset):
             batch["wish"] = self._wish_group(*divmod(step // self.every["wish"], POOL))
         if "wish_after_history" in due:
             batch["wish_after_history"] = self._wish_after_history_group(rng)
-        if "spelling" in due:
-            batch["spelling"] = self._spelling_group(rng)
         if "description" in due:
             size = self.config.descriptions * self.every["description"]
             batch["description"] = text_group(self.recommender, [self._one_text(rng) for _ in range(size)])
@@ -105,8 +101,6 @@ class Sentences(Dataset):
             every["wish"] = min(max(1, round(len(self) / enough)), 4)
         if n_wishes and self.config.wishes_after_history and self.chance.any():
             every["wish_after_history"] = 2
-        if not self.recommender.vocabulary.one_word:
-            every["spelling"] = 4
         if self.texts and self.config.descriptions:
             every["description"] = 4
         if self.reviews:
@@ -153,14 +147,6 @@ class Sentences(Dataset):
         most = self.recommender.model.config.n_positions
         words, follows = [row[:most] for row in rows], [row[:most] for row in targets]
         return {"words": self._padded(words, 0), "targets": self._padded(follows, NO_TARGET)}
-
-    def _spelling_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """The trie settles how an item is spelled; this keeps in mind what it would have to be without it."""
-        words, rows = self.recommender.vocabulary, []
-        for user, low, high, length in self.windows[rng.integers(len(self.windows), size=SPELLED)]:
-            start = rng.integers(low, high + 1)
-            rows.append([words.control("history"), *words.items(self.histories[user][start : start + length])])
-        return self._group([row[:-1] for row in rows], [row[1:] for row in rows])
 
     def _wish_group(self, pool: int, place: int) -> dict[str, torch.Tensor]:
         wishes = self._wish_pool(pool)[place]

@@ -56,14 +56,12 @@ def _answer(recommender: GPT2Recommender, words: list[int], targets: list[int], 
     """What a sentence predicts, as text, and the words that are read before it; of a long history its end."""
     known = [place for place, target in enumerate(targets) if target >= 0]
     answer = [targets[place] for place in known]
-    shown = 6 * round(recommender.vocabulary.mean_length)  # words of six items, about
     if kind in ("description", "review"):
         return read_words(recommender, answer), words[: known[0] + 1]
-    if kind == "spelling":
-        return read_words(recommender, answer[:shown]), words[:shown]
     items = _items(recommender.vocabulary.trie, answer)
     if len(items) == 1:
         return _titles(recommender, items), words[: known[0] + 1]
+    shown = 6 * round(recommender.vocabulary.mean_length)  # words of six items, about
     return _titles(recommender, items[-6:]), words[: known[-1] + 1][-shown:]
 
 

@@ -17,8 +17,7 @@ from workbench.language import Vocabulary
 from workbench.language.trie import Trie
 
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
-WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05}
-WEIGHTS |= {"description": 0.08, "review": 0.08, "spelling": 0.3}
+WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08, "review": 0.08}
 ROUND = 256  # positions are filled up to a multiple: few shapes, as in ``batches.py``
 CHUNK = 2048  # positions per chunk: 2048 x 3,416 float32 logits are 28 MB
 
@@ -135,8 +134,7 @@ def sentence_loss(
         vocabulary: Which ids are text, control words and items.
     """
     rows = transformer.wte.weight
-    among = dict.fromkeys(("description", "review"), rows[: vocabulary.first_item])  # text and control words
-    among["spelling"] = rows  # all there are
+    text_rows = rows[: vocabulary.first_item]  # with the control words
     device = rows.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows.dtype
     losses = {}
@@ -149,8 +147,8 @@ def sentence_loss(
         else:
             known = group["targets"] >= 0
             hidden, targets = hidden[known], group["targets"][known]
-            if name in among:
-                losses[name] = restricted_cross_entropy(hidden, among[name], targets, dtype=dtype)
+            if name in ("description", "review"):
+                losses[name] = restricted_cross_entropy(hidden, text_rows, targets, dtype=dtype)
             else:
                 losses[name] = path_loss(hidden, rows, targets, trie=vocabulary.trie, dtype=dtype)
     losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())

@@ -1,5 +1,6 @@
 // A table whose rows are chosen by mouse or by keyboard: arrows, Home and End walk, Enter or space chooses. A cell is a
-// text, or a text and a share (0 to 1) drawn as a bar below it. All of it is put in as text, never as HTML.
+// text, or a text and a share (0 to 1) drawn as a bar below it. All of it is put in as text, never as HTML. The chosen row
+// is kept in view.
 
 function fill(cell, content) {
   const [text, share] = Array.isArray(content) ? content : [content, null];
@@ -41,12 +42,24 @@ export default {
     el.append(box);
     let rows = [];
 
+    const stand = (at) => rows.forEach((row, place) => (row.tabIndex = place === at ? 0 : -1)); // where Tab leads
     const walk = (to) => {
       if (!rows[to]) return;
-      rows.forEach((row, place) => (row.tabIndex = place === to ? 0 : -1));
+      stand(to);
       rows[to].focus();
     };
-    const mark = () => rows.forEach((row, place) => row.setAttribute("aria-selected", place === model.get("chosen")));
+    const reveal = (row) => {
+      const own = row.getBoundingClientRect(), top = box.getBoundingClientRect().top + box.clientTop;
+      if (row === rows[0]) box.scrollTop = 0; // and its headings
+      else box.scrollTop += Math.min(0, own.top - top) + Math.max(0, own.bottom - top - box.clientHeight);
+    };
+    const mark = () => {
+      const chosen = model.get("chosen");
+      rows.forEach((row, place) => row.setAttribute("aria-selected", place === chosen));
+      if (!rows[chosen]) return;
+      stand(chosen);
+      reveal(rows[chosen]); // by hand: scrollIntoView would move the notebook around, too
+    };
     const choose = (place) => {
       if (place < 0) return;
       model.set("chosen", place);
@@ -54,14 +67,15 @@ export default {
     };
     const show = () => {
       const inside = box.contains(document.activeElement); // who walks through a table stays in it when it changes
-      const table = build(model);
+      const table = build(model), scrolled = box.scrollTop;
       box.querySelector("table")?.remove();
       box.append(table);
       if (said.textContent !== model.get("caption")) said.textContent = model.get("caption");
-      box.scrollTop = 0;
       rows = [...(table.tBodies[0]?.rows ?? [])];
+      const chosen = rows[model.get("chosen")];
+      box.scrollTop = chosen ? scrolled : 0; // a moved row is the same table, anything else another one
       mark();
-      if (inside) rows.length ? walk(0) : box.focus();
+      if (inside) rows.length ? walk(Math.max(0, rows.indexOf(chosen))) : box.focus();
     };
     box.addEventListener("click", ({ target }) => choose(rows.indexOf(target.closest("tr"))));
     box.addEventListener("keydown", (event) => {

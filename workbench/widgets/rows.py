@@ -35,17 +35,18 @@ class Rows(anywidget.AnyWidget):
     chosen = traitlets.Int(-1).tag(sync=True)
     height = traitlets.Int(440).tag(sync=True)
 
-    def show(self, table: pd.DataFrame, *, caption: str, bars: Sequence[str] = ()) -> None:
-        """Show another table, no row chosen.
+    def show(self, table: pd.DataFrame, *, caption: str, bars: Sequence[str] = (), chosen: int = -1) -> None:
+        """Show another table, from its top; with a chosen row it stays where it was scrolled to, that row in view.
 
         Args:
             table: What to show; headings are its columns, missing values are empty cells, floats get three decimals.
             caption: The line above.
             bars: Columns of probabilities, shown in per cent with a bar as long as their share of the largest.
+            chosen: Place of the chosen row, or -1.
         """
         cells = [_bars(table[name]) if name in bars else [_text(value) for value in table[name]] for name in table]
         with self.hold_sync():
-            self.columns, self.caption, self.chosen = [str(name) for name in table], caption, -1
+            self.columns, self.caption, self.chosen = [str(name) for name in table], caption, chosen
             self.rows = [list(row) for row in zip(*cells, strict=True)]
 
 

@@ -78,9 +78,9 @@ class PromptControls:
         count = len(labels)
         table = pd.DataFrame({"No.": range(count, 0, -1), "Title": list(labels)[::-1]})
         caption = f"History: {count:,} {'item' if count == 1 else 'items'}, the newest first."
-        self.history.show(table, caption=caption if count else "History: nothing yet. Search a title above to add it.")
-        if chosen is not None and count:
-            self.history.chosen = count - 1 - min(max(chosen, 0), count - 1)
+        caption = caption if count else "History: nothing yet. Search a title above to add it."
+        row = -1 if chosen is None or not count else count - 1 - min(max(chosen, 0), count - 1)
+        self.history.show(table, caption=caption, chosen=row)
 
     def offer_marks(
         self, known: Mapping[str, Mapping[str, Sequence[str]]], connect: Callable[[ipywidgets.Dropdown], Any]
