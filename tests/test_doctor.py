@@ -9,6 +9,7 @@ import pytest
 
 from workbench import doctor
 from workbench.doctor import Check, CheckUp, check_up, slider_test
+from workbench.widgets import device_badge
 
 
 def rows(check: Iterator[Check]) -> dict[str, Check]:
@@ -121,7 +122,7 @@ def test_little_disk_is_worth_a_look_and_next_to_none_a_fix(
 def test_the_limit_of_a_container_counts_and_its_file_cache_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "GROUP", tmp_path)
+    monkeypatch.setattr(device_badge, "GROUP", tmp_path)
     for name, text in {
         "max": "1000000000",
         "current": "900000000",

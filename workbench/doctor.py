@@ -31,7 +31,6 @@ TEXT = (
 )
 OWN_FOLDER = "put the files into a folder that WORKBENCH_DATASETS names"
 PATIENCE = 3  # seconds to wait for a publisher's server
-GROUP = Path("/sys/fs/cgroup")  # where Linux says what a container may use
 INSTALL = "run `make lab` again: it completes the set-up"
 FRONT_ENDS = {
     "@jupyter-widgets/jupyterlab-manager": "sliders and buttons",
@@ -218,15 +217,9 @@ def check_device() -> Iterator[Check]:
 
 def check_memory() -> Iterator[Check]:
     """Free memory, and the limit of a container if it is lower."""
-    import psutil
+    from workbench.widgets.device_badge import free_memory
 
-    memory = psutil.virtual_memory()
-    free, total = memory.available, memory.total
-    limit = (GROUP / "memory.max").read_text().strip() if (GROUP / "memory.max").is_file() else ""
-    if limit.isdigit() and int(limit) < total:
-        cache = re.search(r"^inactive_file (\d+)$", (GROUP / "memory.stat").read_text(), flags=re.MULTILINE)
-        used = int((GROUP / "memory.current").read_text()) - int(cache[1] if cache else 0)
-        free, total = min(free, int(limit) - used), int(limit)
+    free, total = free_memory()
     yield _by_amount("Memory", free, f"of {total / 1e9:.1f} GB", enough=3e9, least=1.5e9, fix="close other programs")
 
 

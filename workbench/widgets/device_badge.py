@@ -51,13 +51,18 @@ def memory_used() -> str:
 
 def memory_free() -> str:
     """What is left of the machine, or of its container where that has less, and of the GPU where there is one."""
-    memory = psutil.virtual_memory()
-    free, total = min((memory.available, memory.total), _container(memory.total), key=lambda pair: pair[0])
+    free, total = free_memory()
     words = f"{write_size(free)} of {write_size(total)}"
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         return f"{words}, GPU {write_size(free)} of {write_size(total)}"
     return words  # Apple's GPU shares the machine's memory
+
+
+def free_memory() -> tuple[float, float]:
+    """Free and total bytes of the machine, or of its container where that has less."""
+    memory = psutil.virtual_memory()
+    return min((memory.available, memory.total), _container(memory.total), key=lambda pair: pair[0])
 
 
 def write_size(size: float) -> str:
