@@ -26,3 +26,10 @@ def test_another_table_has_no_chosen_row_and_none_at_all_leaves_the_caption() ->
     rows.chosen = 0
     rows.show(pd.DataFrame(), caption="Nothing yet")
     assert (rows.chosen, rows.columns, rows.rows, rows.caption) == (-1, [], [], "Nothing yet")
+
+
+def test_a_moved_row_is_chosen_in_the_same_message_that_brings_the_rows() -> None:
+    rows, sent = Rows(), []
+    rows.send_state = lambda key=None: sent.append(set(key) if isinstance(key, set) else {key})
+    rows.show(pd.DataFrame({"a": ["x", "y"]}), caption="Two", chosen=1)
+    assert rows.chosen == 1 and len(sent) == 1 and {"rows", "chosen"} <= sent[0]

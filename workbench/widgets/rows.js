@@ -1,6 +1,6 @@
 // A table whose rows are chosen by mouse or by keyboard: arrows, Home and End walk, Enter or space chooses. A cell is a
-// text, or a text and a share (0 to 1) drawn as a bar below it. All of it is put in as text, never as HTML. The chosen row
-// is kept in view.
+// text, or a text and a share (0 to 1) drawn as a bar below it. All of it is put in as text, never as HTML. The row that
+// Python chooses is scrolled into view.
 
 function fill(cell, content) {
   const [text, share] = Array.isArray(content) ? content : [content, null];
@@ -50,8 +50,10 @@ export default {
     };
     const reveal = (row) => {
       const own = row.getBoundingClientRect(), top = box.getBoundingClientRect().top + box.clientTop;
+      const above = top - own.top, below = own.bottom - top - box.clientHeight;
       if (row === rows[0]) box.scrollTop = 0; // and its headings
-      else box.scrollTop += Math.min(0, own.top - top) + Math.max(0, own.bottom - top - box.clientHeight);
+      else if (above > 0) box.scrollTop -= Math.ceil(above);
+      else if (below > 0) box.scrollTop += Math.ceil(below);
     };
     const mark = () => {
       const chosen = model.get("chosen");
