@@ -24,7 +24,6 @@ from workbench.models.ranking import Histories, as_histories, item_codes, top_k
 from workbench.models.scoring import EXACT, score_items
 
 BLOCK = 256  # users scored at once: bounds memory at block x items, whatever the number of users
-WIDTH = 50  # beams that look for the best items where too many take several words to score them all
 Said = Mapping[str, str] | Mapping[str, Mapping[str, str]]  # {column: value} for everybody, or {user_id: that}
 
 
@@ -133,7 +132,7 @@ class GPT2Recommender:
             from workbench.models.generation import rank_by_beam
 
             rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
-            return rank_by_beam(self, histories, said=said, width=WIDTH, **rules)
+            return rank_by_beam(self, histories, said=said, **rules)
         users, seen = list(histories), list(histories.values())
         tables = [
             top_k(

@@ -107,7 +107,6 @@ def rank_by_beam(
     histories: Mapping[str, Sequence[str]],
     *,
     said: Mapping[str, Any],
-    width: int,
     k: int,
     exclude_seen: bool,
     candidates: Sequence[str] | None,
@@ -118,7 +117,7 @@ def rank_by_beam(
     if candidates is not None:
         others = np.delete(np.arange(len(items)), candidate_codes(candidates, items=items))
         out = [np.concatenate([rows, others]) for rows in out]
-    decoding = Decoding(k=k, width=max(k, width))
+    decoding = Decoding(k=k)
     lists = _find_by_beam(recommender, recommender.prompts(histories, said), out, decoding=decoding, stop=None)
     return _table(list(histories), lists, items=items)
 

@@ -79,7 +79,7 @@ class PlaygroundControls(PromptControls):
             for name, step in (("temperature", 0.1), ("top-p", 0.05), ("diversity", 0.1))
         )
         self.k.tooltip = "Length of the list, at least 1"
-        self.width.tooltip = "Beams, at least k; 20 unless k is more"
+        self.width.tooltip = f"Beams, at least k; {LEAST_WIDTH} unless k is more"
         self.temperature.tooltip = "Above 0; below 1 the probable is drawn more often, above 1 less often"
         self.top_p.tooltip = "Above 0, at most 1: words are drawn from the most probable that have this share"
         self.diversity.tooltip = "0 or more: how much being like the items before it counts against an item"
