@@ -241,8 +241,8 @@ def test_settings_that_cannot_be_or_would_do_nothing_are_refused_in_one_sentence
     assert "\n" not in str(refused.value)
 
 
-def test_a_beam_is_at_least_as_wide_as_the_list_is_long_and_twenty():
-    assert [Decoding(k=k, width=width).beams for k, width in [(3, None), (50, None), (3, 7)]] == [20, 50, 7]
+def test_a_beam_is_at_least_as_wide_as_the_list_is_long_and_fifty():
+    assert [Decoding(k=k, width=width).beams for k, width in [(3, None), (80, None), (3, 7)]] == [50, 80, 7]
 
 
 @pytest.mark.parametrize("how", list(HOW))
