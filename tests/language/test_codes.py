@@ -61,8 +61,8 @@ def test_later_words_divide_what_the_first_left_over():
     assert codes[0][1] == codes[2][1] != codes[1][1] == codes[3][1]  # the lower and the upper of each
 
 
-@pytest.mark.parametrize(("n", "width"), [(5, 5), (16, 8), (64, 16), (100, 20)])
-def test_a_level_has_twice_the_square_root_of_the_catalog_and_at_least_eight(n, width):
+@pytest.mark.parametrize(("n", "width"), [(5, 5), (16, 8), (64, 16), (100, 25), (600, 128)])
+def test_a_level_has_a_word_for_four_items_or_twice_the_square_root_of_the_catalog_and_at_least_eight(n, width):
     codes, _, _ = codes_of(np.random.default_rng(0).normal(size=(n, 4)))
     assert [min(column) // width for column in zip(*codes, strict=True)] == [0, 1, 2]
     assert max(code[0] for code in codes) == width - 1

@@ -89,7 +89,7 @@ def test_who_somebody_is_stands_first_and_the_context_before_the_word_off_which_
     assert own == [mark(0), HISTORY, *older, mark(1), mark(3), *newest, REQUEST, *pieces, RECOMMEND]
     assert template.encode(MARKED, TOKENIZER, history=[], **said) == [mark(0), mark(1), mark(3), HISTORY]
     alone = template.encode(MARKED, TOKENIZER, history=[], request="slow", **said)
-    assert alone == [mark(0), mark(1), mark(3), REQUEST, *pieces, RECOMMEND]
+    assert alone == [mark(0), mark(1), mark(3), HISTORY, REQUEST, *pieces, RECOMMEND]
 
 
 def test_columns_stand_in_the_order_they_were_learned_in_and_empty_values_say_nothing():

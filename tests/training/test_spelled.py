@@ -203,3 +203,37 @@ def test_training_reads_no_word_beyond_what_the_model_reads(lives):
     assert torch.isin(
         group["targets"][group["targets"] >= 0], torch.arange(len(recommender.vocabulary.trie.words))
     ).all()
+
+
+def test_where_marks_take_too_much_room_the_oldest_events_go_untold_and_none_is_lost(lives):
+    config = replace(TINY, max_history=8, context=("time",), profile=("age",))
+    recommender = untrained(lives, base="small", spelling="atomic", config=config)
+    recommender.model.config.n_positions = 10
+    sentences, words = Sentences(recommender, lives, config), recommender.vocabulary
+    for step in range(len(sentences)):
+        group = sentences[step]["history"]
+        assert group["words"].shape[1] <= 10
+        for targets in group["targets"]:
+            assert (targets != NO_TARGET).sum() == 7  # of nine, two are held out
+    counts = np.zeros(7)  # of marks, by how many items stand before them: those of event n stand behind n - 1
+    for step in range(len(sentences)):
+        for row in sentences[step]["history"]["words"].tolist():
+            items = np.cumsum([words.first_item <= word < words.first_mark for word in row])
+            for place, word in enumerate(row):
+                counts[items[place]] += words.first_mark <= word < words.first_mark + 2
+    assert counts[5] > 2 * counts[1] > 0 and counts[6] == 0
+
+
+def test_a_wish_after_a_history_may_be_told_when_it_is(lives):
+    config = replace(TINY, context=("time",))
+    recommender = untrained(lives, base="small", spelling="atomic", config=config)
+    words, sentences, told = recommender.vocabulary, Sentences(recommender, lives, config), 0
+    for step in range(0, len(sentences), 2):
+        group = sentences[step].get("wish_after_history")
+        for row in group["words"].tolist() if group else ():
+            marks = [place for place, word in enumerate(row) if word >= words.first_mark]
+            assert all(
+                words.first_item <= row[place + 1] and row[place + 2] == words.control("request") for place in marks
+            )
+            told += len(marks)
+    assert told > 3

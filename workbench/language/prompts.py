@@ -3,7 +3,7 @@
 ``<25-34> <history> [Alien] <evening> [Solaris] <request> slow science fiction <recommend>``: who somebody is, what they
 met, when and where they are, what they ask for. The history comes before the request: then the same sentence teaches
 what comes next at every item *and* what this person means by a request. Without a request the list is read off the
-newest item; without a history the sentence begins at ``<request>``.
+newest item; a request alone begins at ``<request>``.
 
 The context of what comes next stands before the newest item (before ``<history>`` where there is none), so the list
 is still read off that item's word. Behind it, it would stand in the way of what the item says of the next, see LOG.md.
@@ -153,8 +153,10 @@ class PromptTemplate:
         context: Iterable[int] = (),
         profile: Iterable[int] = (),
     ) -> list[int]:
-        """The prompt of these ids, item by item, however many; ``<history>`` stands wherever no request does."""
-        pieces, opening = list(pieces), [[vocabulary.control("history")], *items] if items or not pieces else []
+        """The prompt of these ids, item by item, however many; only a request alone does without ``<history>``."""
+        pieces, context, profile = list(pieces), list(context), list(profile)
+        alone = pieces and not (items or context or profile)
+        opening = [] if alone else [[vocabulary.control("history")], *items]
         *before, newest = opening or [[]]
         closing = [vocabulary.control("request"), *pieces, vocabulary.control("recommend")] if pieces else []
         return [*profile, *(word for item in before for word in item), *context, *newest, *closing]

@@ -36,6 +36,7 @@ from workbench.training.windows import NO_TARGET, by_length, cut_windows, padded
 LEAST_STEPS, STEPS_PER_ITEM = 560, 2 / 3  # length of a run whose epochs are not given; see LOG.md
 LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION = 400, 1 / 3  # more steps with wishes would cost histories; see LOG.md
 WISHES_END = 0.8  # of the run: what the last steps could still teach of wishes is little
+ALL = 1_000  # marks: a wish after a short history has room for every one
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
 Wish = tuple[list[int], np.ndarray]  # its words, and the catalog rows that match
@@ -129,7 +130,8 @@ class Sentences(Dataset):
             order = np.lexsort((rng.random(length), self.times[user][piece]))
             items = self.histories[user][piece][order]
             read = np.arange(start, start + length)[order]
-            profile, told = self.situations.draw(user, read, places)
+            room = self.recommender.model.config.n_positions - sum(len(words.spelled[row]) for row in items)
+            profile, told = self.situations.draw(user, read, places, room=room)
             # what is told of an event stands before the word off which it is read: the item before it
             sentence = [*profile, *told[0], words.control("history")]
             places_of_items = [NO_TARGET] * (len(sentence) - 1)
@@ -185,7 +187,8 @@ class Sentences(Dataset):
         return self._request_words(self._phrase(combination, rng)), self.requests.matches[combination]
 
     def _wish_after_history_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        words, keep = self.recommender.vocabulary, self.recommender.template.max_history_with_request
+        words, template = self.recommender.vocabulary, self.recommender.template
+        keep = template.max_history_with_request
         rows, targets = [], []
         size = self.config.wishes_after_history * self.every["wish_after_history"]
         for user in rng.choice(len(self.histories), size=size, p=self.chance):
@@ -195,9 +198,10 @@ class Sentences(Dataset):
             if combination is None:
                 continue
             tail = history[max(0, place - int(rng.integers(1, keep + 1))) : place]
-            tail = self.recommender.template.newest(words, tail.tolist(), budget=keep)
-            request = self._request_words(self._phrase(combination, rng))
-            rows.append([words.control("history"), *words.items(tail), *request])
+            items = [words.spelled[row] for row in template.newest(words, tail.tolist(), budget=keep)]
+            pieces = template.request_pieces(self.recommender.tokenizer, self._phrase(combination, rng))
+            profile, [told] = self.situations.draw(user, np.array([place]), rng, room=ALL)
+            rows.append(template.lay_out(words, items=items, pieces=pieces, context=told, profile=profile))
             targets.append(int(history[place]))
         return self._answered(rows, targets) if rows else {}
 

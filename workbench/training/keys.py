@@ -11,7 +11,7 @@ from workbench.language import Spelling
 from workbench.training.config import TrainingConfig
 
 RECIPES = {"atomic": 3, "semantic": 4, "title": 4}  # raise one when the same settings would give other weights
-RECIPE_OF_MARKS = 2  # the same for runs that learn context or profile
+RECIPE_OF_MARKS = 3  # the same for runs that learn context or profile
 NEW = {"context": (), "profile": (), "reviews": 0}  # left out where unused: runs of before have the key they had
 
 
@@ -23,7 +23,7 @@ def run_key(split: Split, *, base: str, spelling: str | Spelling, config: Traini
     name, how = (spelling, spelling) if isinstance(spelling, str) else (spelling.how, [spelling.how, spelling.codes])
     digest = hashlib.sha256(json.dumps([RECIPES[name], base, how, settings], sort_keys=True).encode())
     tables = [split.dataset.catalog, split.train, split.validation]
-    if config.profile:
+    if config.profile and split.dataset.users is not None:
         tables.append(split.dataset.users)
     for table in tables:
         text = table.astype(str)

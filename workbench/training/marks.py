@@ -32,13 +32,24 @@ class Situations:
     events: list[np.ndarray]
     users: np.ndarray
 
-    def draw(self, user: int, places: np.ndarray, rng: np.random.Generator) -> tuple[list[int], list[list[int]]]:
-        """What one reading of these events is told: of the user, and of each event; ids of marks."""
+    def draw(
+        self, user: int, places: np.ndarray, rng: np.random.Generator, *, room: int
+    ) -> tuple[list[int], list[list[int]]]:
+        """What one reading of these events is told: of the user, and of each event; ids of marks.
+
+        Args:
+            user: Number of the user.
+            places: Which of the user's events are read, oldest first.
+            rng: Decides what is told.
+            room: Most marks; where there would be more, nothing is told of the oldest events.
+        """
         profile, before = self.users[user], self.events[user][places]
         if not profile.size and not before.size:
             return [], [[]] * len(places)
         said = (rng.random((len(places), 1)) < AT) & (rng.random(before.shape) < KEPT) & (before >= 0)
         own = (rng.random() < PROFILES) & (rng.random(profile.shape) < KEPT) & (profile >= 0)
+        behind = said[::-1].sum(1).cumsum()[::-1]  # marks of this event and all newer ones
+        said &= (behind <= room - own.sum())[:, None]
         return profile[own].tolist(), [row[kept].tolist() for row, kept in zip(before, said, strict=True)]
 
 
@@ -50,7 +61,8 @@ def read_situations(split: Split, users: Sequence[str], vocabulary: Vocabulary) 
     order = np.argsort(codes, kind="stable")
     people = pd.DataFrame({"user_id": list(users)})
     if split.dataset.users is not None:
-        people = people.merge(split.dataset.users, on="user_id", how="left")
+        # as text before anybody is missing: else a gap would turn 25 into 25.0, which is no mark
+        people = people.merge(split.dataset.users.astype(str), on="user_id", how="left")
     return Situations(
         np.split(events[order], np.flatnonzero(np.diff(codes[order])) + 1), _ids(people, "profile", vocabulary)
     )
