@@ -46,9 +46,14 @@ class Situated:
 def contexts_of(events: pd.DataFrame, columns: Sequence[str]) -> Mapping[str, dict[str, str]]:
     """What the context of each user's event was, ``{user_id: {column: value}}``; one event per user.
 
+    Of a value that is missing nothing is said.
+
     Example:
         >>> contexts_of(pd.DataFrame({"user_id": ["ann"], "item_id": ["a"], "season": ["winter"]}), ["season"])
         {'ann': {'season': 'winter'}}
     """
-    told = events.set_index("user_id")[list(columns)].astype(str)
-    return told.to_dict("index")
+    told = events.set_index("user_id")[list(columns)].astype(str)  # as training does; what is missing stays so
+    return {
+        user: {column: value for column, value in own.items() if pd.notna(value)}
+        for user, own in told.to_dict("index").items()
+    }
