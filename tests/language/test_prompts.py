@@ -145,6 +145,15 @@ def test_what_was_cut_is_counted():
     assert (len(kept.pieces), kept.n_cut_pieces) == (4, n_pieces - 4)
 
 
+def test_a_long_request_in_few_long_pieces_is_not_called_whole():
+    word = "extraordinarily"
+    tokenizer = train_tokenizer([f"{word} {word}"] * 3, vocab_size=300)
+    assert len(tokenizer.encode(f" {word}").ids) == 1
+    kept = PromptTemplate(max_request=4).keep(WORDS, tokenizer, history=[], request=f"{word} " * 10)
+    assert 0 < len(kept.pieces) < 4  # what is read of it ends before the pieces do
+    assert kept.n_cut_pieces == 10 - len(kept.pieces)
+
+
 @given(
     history=st.lists(st.integers(0, 7), max_size=30),
     limits=st.tuples(st.integers(0, 40), st.integers(0, 40)),

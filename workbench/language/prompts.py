@@ -113,7 +113,9 @@ class PromptTemplate:
         """
         whole = request if request and "request" in self.parts else ""
         pieces = self.request_pieces(tokenizer, whole)
-        n_pieces = len(encode(tokenizer, whole.strip()[:10_000].lower())) if len(pieces) == self.max_request else 0
+        # a request in long pieces can be cut by its characters before it has as many pieces as are kept
+        full = len(pieces) == self.max_request or len(whole.strip()) > 8 * self.max_request
+        n_pieces = len(encode(tokenizer, whole.strip()[:10_000].lower())) if full else 0
         rows = [int(row) for row in history] if "history" in self.parts else []
         kept = self.newest(vocabulary, rows, budget=self.max_history_with_request if pieces else self.max_history)
         return Kept(
