@@ -4,6 +4,7 @@ from itertools import combinations
 from threading import Event
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -11,6 +12,8 @@ from scipy.stats import chisquare
 from workbench.catalogs import item_labels
 from workbench.language import Prompt
 from workbench.models import embed_items
+from workbench.models.generation import write_text
+from workbench.models.generation.chance import take_dice
 from workbench.models.generation.decode import draw_items
 from workbench.models.vectors import unit_rows
 
@@ -32,10 +35,8 @@ def agreement(counts, chances):
 def draw(recommender, prompt, *, n=50_000, seed=0, temperature=1.0, top_p=1.0, out=()):
     """How often each item is drawn behind one prompt."""
     n_prompts, draws = n // 100, 100
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        chance = {"temperature": temperature, "top_p": top_p}
-        found = draw_items(recommender, [prompt] * n_prompts, out=[list(out)] * n_prompts, draws=draws, **chance)
+    chance = {"temperature": temperature, "top_p": top_p, "dice": take_dice(seed, recommender.device)}
+    found = draw_items(recommender, [prompt] * n_prompts, out=[list(out)] * n_prompts, draws=draws, chance=chance)
     assert [len(own) for own in found] == [draws] * n_prompts
     return np.bincount([row for own in found for row, _ in own], minlength=10)
 
@@ -111,6 +112,39 @@ def test_a_seed_decides_the_list_and_the_chance_of_everybody_else_is_left_alone(
     first, again, other = (spelled.generate({"u": ["001"]}, how="sample", k=5, seed=seed) for seed in (1, 1, 2))
     assert torch.rand(1) == expected
     assert first.equals(again) and not first.equals(other)
+
+
+def test_whoever_else_draws_at_the_same_time_changes_no_list(spelled):
+    """Such as the dropout of a training in another thread, or somebody's text."""
+    ask = {"how": "sample", "k": 5, "seed": 1}
+    alone, free = spelled.generate({"u": ["001"]}, **ask), spelled.generate({"u": ["001"]}, constrain=False, **ask)
+    text = write_text(spelled, "describe", item="001", seed=1, length=10).text
+    real = torch.nn.functional.layer_norm
+
+    def noisy(*arguments, **settings):
+        torch.rand(3)  # torch's own generator moves on in the middle of every reading
+        return real(*arguments, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "layer_norm", noisy)
+        pd.testing.assert_frame_equal(alone, spelled.generate({"u": ["001"]}, **ask))
+        pd.testing.assert_frame_equal(free, spelled.generate({"u": ["001"]}, constrain=False, **ask))
+        assert write_text(spelled, "describe", item="001", seed=1, length=10).text == text
+
+
+def test_without_the_trie_every_draw_is_told(spelled):
+    table = spelled.generate({f"u{n}": ["001"] for n in range(20)}, how="sample", constrain=False, k=8)
+    assert table.groupby("user_id").size().tolist() == [8] * 20  # also what was drawn before, and what is no item
+
+
+@pytest.mark.parametrize("request_words", ["", "horror"])
+def test_a_slate_goes_on_as_if_its_items_had_been_met(spelled, request_words):
+    said = {"request": request_words or None}
+    slate = spelled.generate({"u": ["001", "002"]}, how="greedy", k=4, **said)["item_id"].tolist()
+    for place in range(4):
+        met = ["001", "002", *slate[:place]]
+        best = spelled.generate({"u": met}, how="greedy", k=1, **said)
+        assert best["item_id"].tolist() == [slate[place]]
 
 
 def test_a_list_by_chance_is_filled_also_with_what_is_hardly_ever_drawn(make_spelled):

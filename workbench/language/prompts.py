@@ -12,7 +12,7 @@ is still read off that item's word. Behind it, it would stand in the way of what
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -126,6 +126,11 @@ class PromptTemplate:
             n_cut_items=len(rows) - len(kept),
             n_cut_pieces=max(0, n_pieces - len(pieces)),
         )
+
+    def lengthen(self, vocabulary: Vocabulary, kept: Kept, rows: Sequence[int]) -> Kept:
+        """What is kept once these catalog rows were met as well; the oldest make room."""
+        budget = self.max_history_with_request if kept.pieces else self.max_history
+        return replace(kept, rows=tuple(self.newest(vocabulary, [*kept.rows, *rows], budget=budget)))
 
     def encode(
         self,

@@ -9,6 +9,7 @@ import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tokenizers import Tokenizer
 from transformers import GPT2LMHeadModel
 
 from workbench.language import Prompt, PromptTemplate, Vocabulary
+from workbench.language.prompts import Kept
 from workbench.models.marks import hear_marks
 from workbench.models.ranking import Histories, as_histories, item_codes, top_k
 from workbench.models.scoring import EXACT, score_items
@@ -199,9 +201,14 @@ class GPT2Recommender:
 
     def prompts(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> list[list[int]]:
         """Ids of the words the model reads for each user; ``said``: request, context and profile as in ``rank``."""
+        return [self.template.write(self.vocabulary, kept) for kept in self.keep_prompts(histories, said)]
+
+    def keep_prompts(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> list[Kept]:
+        """What the template keeps of each user's prompt; ``said`` as in ``prompts``."""
         rows = item_codes(histories, items=pd.Index(self.vocabulary.spelling.items, dtype=object))
+        keep = partial(self.template.keep, self.vocabulary, self.tokenizer)
         return [
-            self.prompt(own.tolist(), **{part: said_to(user, part, value) for part, value in said.items()})
+            keep(history=own.tolist(), **{part: said_to(user, part, value) for part, value in said.items()})
             for user, own in zip(histories, rows, strict=True)
         ]
 

@@ -5,16 +5,18 @@ on the trie by a logits processor, and what may leave the catalog.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import Cache, GenerationConfig, LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
+from workbench.models.generation.chance import Chance
 from workbench.models.generation.constraint import AnyWord, TrieProcessor, blocked_edges, stop_when, trie_table
 from workbench.models.generation.paths import Found, follow, take_best, take_by_chance
 from workbench.models.gpt2 import GPT2Recommender
@@ -68,29 +70,25 @@ def draw_items(
     *,
     out: Sequence[Sequence[int]] | None,
     draws: int,
-    temperature: float,
-    top_p: float,
+    chance: Mapping[str, Any],
     stop: Event | None = None,
 ) -> list[Found]:
     """Items drawn word by word, per prompt as many as ``draws``; the same item may be drawn more than once.
 
-    Scores are log-probabilities at temperature 1. Chance comes from torch's generator as it stands.
+    Scores are log-probabilities at temperature 1.
 
     Args:
         recommender: Who writes.
         prompts: Ids.
         out: Catalog rows that must not be written, per prompt, at least one is left; None: write any word.
         draws: Per prompt.
-        temperature: What log-probabilities are divided by.
-        top_p: Words are drawn from the most probable that together have this share.
+        chance: Temperature, top-p and dice as in ``draw_places``.
         stop: Ends at the next word; what is finished by then is kept.
     """
-    chance = {"temperature": temperature, "top_p": top_p}
     if out is not None:
         take = partial(take_by_chance, draws=draws, **chance)
         return follow(recommender, prompts, take, out=out, n_paths=draws, stop=stop)
-    settings = {"do_sample": True, "num_return_sequences": draws, "top_k": 0, **chance}
-    return _write_all(recommender, prompts, per_prompt=draws, stop=stop, **settings)
+    return _write_all(recommender, prompts, per_prompt=draws, stop=stop, chance=Chance(**chance))
 
 
 def _write_all(
@@ -121,6 +119,7 @@ def write(
     per_prompt: int,
     stop: Event | None = None,
     told: Callable[[int, torch.Tensor], None] | None = None,
+    chance: Chance | None = None,
     **settings: object,
 ) -> Written:
     """Write one item behind each prompt, ``per_prompt`` times.
@@ -132,6 +131,7 @@ def write(
         per_prompt: Rows per prompt.
         stop: Ends at the next word; asked only while an item is not whole.
         told: Called after each word with its id and the log-probabilities it was chosen by, (n_words,); one row only.
+        chance: Draws the words; the most probable ones when None.
         settings: Of transformers' ``GenerationConfig``.
     """
     vocabulary, device = recommender.vocabulary, recommender.device
@@ -155,12 +155,15 @@ def write(
         return written.shape[1] == longest or bool(((table.items(written) >= 0) | (written == end).any(1)).all())
 
     with recommender.at_rest():
+        read = read_once(recommender, ids, mask, times=per_prompt)
+        if chance:  # for beams transformers itself makes rows of a prompt
+            ids, mask = ids.repeat_interleave(per_prompt, dim=0), mask.repeat_interleave(per_prompt, dim=0)
         answer = recommender.model.generate(
             ids,
             attention_mask=mask,
-            past_key_values=read_once(recommender, ids, mask, times=per_prompt),
+            past_key_values=read,
             generation_config=config,
-            logits_processor=[processor, telling] if telling else [processor],
+            logits_processor=[one for one in (processor, telling, chance) if one],
             stopping_criteria=stop_when(stop, whole=whole),
             streamer=telling,
         )

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from workbench.language import Prompt
+from workbench.language.prompts import Kept
+from workbench.models.generation.chance import take_dice
 from workbench.models.generation.decode import Found, draw_items, search_beams, write
 from workbench.models.generation.settings import Decoding
 from workbench.models.generation.words import Teller, Word
@@ -72,12 +73,13 @@ def generate(
     histories, ask = as_histories(prompt), None if stop is None else _Asked(stop)
     items = recommender.vocabulary.spelling.items
     seen = item_codes(histories, items=pd.Index(items, dtype=object))
-    prompts = recommender.prompts(histories, said)
+    kept = recommender.keep_prompts(histories, said)
     if decoding.how == "greedy":
         teller = Teller(recommender, on_word) if on_word else None
-        whole = [[recommender, own, rows] for own, rows in zip(prompts, seen, strict=True)]
+        whole = [[recommender, own, rows] for own, rows in zip(kept, seen, strict=True)]
         lists = [_write_slate(*one, decoding=decoding, stop=ask, teller=teller) for one in whole]
     else:
+        prompts = [recommender.template.write(recommender.vocabulary, own) for own in kept]
         find = _find_by_beam if decoding.how == "beam" else _draw
         lists = find(recommender, prompts, seen, decoding=decoding, stop=ask)
     table = _table(list(histories), lists, items=items)
@@ -149,57 +151,58 @@ def _draw(
 ) -> list[Found]:
     """K different items per prompt, drawn one after the other; what was drawn before or is seen is dropped.
 
+    Without the trie: k draws, as they come.
+
     Blocking it at once would hand its chance to its neighbours in the trie. Only what keeps coming is blocked.
     """
-    chance = {"temperature": decoding.temperature, "top_p": decoding.top_p}
+    dice = take_dice(decoding.seed, recommender.device)
+    chance = {"temperature": decoding.temperature, "top_p": decoding.top_p, "dice": dice}
     gone = [set(rows.tolist()) if decoding.exclude_seen and decoding.constrain else set() for rows in seen]
     lists: list[Found] = [[] for _ in prompts]
     at_once = recommender.vocabulary.one_word  # there is one choice, and nobody's neighbours
-    with torch.random.fork_rng(devices=[recommender.device] if recommender.device.type == "cuda" else []):
-        torch.manual_seed(decoding.seed)
-        for attempt in count():
-            short = [
-                i for i, own in enumerate(lists) if len(own) < decoding.k and len(gone[i]) < len(recommender.catalog)
-            ]
-            if not short or (stop is not None and stop.is_set()):
-                break
-            out = [sorted(gone[i]) if at_once or attempt >= REDRAWS else [] for i in short]
-            some = [prompts[i] for i in short]
-            found = draw_items(
-                recommender, some, out=out if decoding.constrain else None, draws=decoding.k, stop=stop, **chance
-            )
-            for i, own in zip(short, found, strict=True):
-                for row, score in own:
-                    if len(lists[i]) < decoding.k and row not in gone[i] and (row >= 0 or not decoding.constrain):
-                        lists[i].append((row, score))
-                        gone[i] |= {row} - {-1}
-            if not decoding.constrain:
-                break
+    for attempt in count():
+        short = [i for i, own in enumerate(lists) if len(own) < decoding.k and len(gone[i]) < len(recommender.catalog)]
+        if not short or (stop is not None and stop.is_set()):
+            break
+        out = [sorted(gone[i]) if at_once or attempt >= REDRAWS else [] for i in short] if decoding.constrain else None
+        some = [prompts[i] for i in short]
+        found = draw_items(recommender, some, out=out, draws=decoding.k, stop=stop, chance=chance)
+        if not decoding.constrain:
+            lists = found  # whatever it is, an item twice as well: a share of what was drawn is to be read off it
+            break
+        for i, own in zip(short, found, strict=True):
+            for row, score in own:
+                if len(lists[i]) < decoding.k and row not in gone[i] and row >= 0:
+                    lists[i].append((row, score))
+                    gone[i].add(row)
     return [_best(own) for own in lists]
 
 
 def _write_slate(
     recommender: GPT2Recommender,
-    prompt: list[int],
+    kept: Kept,
     seen: np.ndarray,
     *,
     decoding: Decoding,
     stop: _Asked | None,
     teller: Teller | None,
 ) -> Found:
-    """A slate of k items: each is written behind the prompt and the items before it.
+    """A slate of k items: each is what comes next once the items before it were met as well.
+
+    They join the history, so that context and request stand where training has them, whatever the place.
 
     With diversity, each place goes to the item of a beam with the highest log-probability less ``diversity`` times its
     cosine with the most similar item before it (maximal marginal relevance; Carbonell and Goldstein, 1998).
     """
     slate: Found = []
+    template, words = recommender.template, recommender.vocabulary
     vectors = _directions(recommender) if decoding.diversity else None
     gone = set(seen.tolist()) if decoding.exclude_seen else set()
     left = len(recommender.catalog) - (len(gone) if decoding.constrain else 0)
     while len(slate) < min(decoding.k, left) and not (stop is not None and stop.is_set()):
         rows = [row for row, _ in slate if row >= 0]
         out = sorted({*rows, *gone})
-        longer, place = [_lengthen(recommender, prompt, rows)], len(slate) + 1
+        longer, place = [template.write(words, template.lengthen(words, kept, rows))], len(slate) + 1
         if vectors is None:
             told = teller.item(place) if teller else None
             allowed = [out] if decoding.constrain else None
@@ -214,13 +217,6 @@ def _write_slate(
             teller.whole_item(place, *found[0])
         slate += found[:1]
     return slate
-
-
-def _lengthen(recommender: GPT2Recommender, prompt: list[int], rows: Sequence[int]) -> list[int]:
-    """The prompt with items behind it, cut at its old end where the model reads no more."""
-    items = recommender.vocabulary.items(rows)
-    room = recommender.model.config.n_positions - recommender.vocabulary.trie.longest - len(prompt)
-    return prompt + items[max(0, len(items) - max(room, 0)) :] if room > 0 else prompt
 
 
 def _most_worth(found: Found, rows: Sequence[int], vectors: np.ndarray, diversity: float) -> Found:

@@ -8,10 +8,12 @@ that are certain cost no step: a path goes on to where the next choice is, or th
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
 import torch
 from transformers import DynamicCache, GPT2LMHeadModel
 
+from workbench.models.generation.chance import draw_places
 from workbench.models.generation.constraint import TrieTable, blocked_edges, trie_table
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.scoring import choose_among, read_with_mask
@@ -192,15 +194,14 @@ def take_best(paths: Paths, ways: Ways, *, width: int) -> Taken:
     return parents.gather(1, chosen), edges.gather(1, chosen), best
 
 
-def take_by_chance(paths: Paths, ways: Ways, *, draws: int, temperature: float, top_p: float) -> Taken:
+def take_by_chance(paths: Paths, ways: Ways, *, draws: int, **chance: Any) -> Taken:
     """One way on from every fork, and as many as draws where all paths are still one.
 
     Args:
         paths: That go on.
         ways: At every fork at least one must not be blocked.
         draws: Paths to draw.
-        temperature: What log-probabilities are divided by; scores are those at 1.
-        top_p: Words are drawn from the most probable that together have this share.
+        chance: Temperature, top-p and dice as in ``draw_places``; scores are those at temperature 1.
     """
     (n, n_paths), device = paths.nodes.shape, paths.nodes.device
     first = torch.cat([ways.fork.new_ones(1, dtype=torch.bool), ways.fork[1:] != ways.fork[:-1]])
@@ -209,12 +210,8 @@ def take_by_chance(paths: Paths, ways: Ways, *, draws: int, temperature: float, 
     at = (ways.fork, place)
     chances = torch.full((len(prompt), most), -torch.inf, device=device)  # a line per fork
     chances[at] = ways.chances.masked_fill(ways.blocked, -torch.inf)
-    lead = (chances - chances.amax(1, keepdim=True)) / temperature
-    likely, order = lead.softmax(1).sort(dim=1, descending=True)
-    if top_p < 1:
-        likely[likely.cumsum(1) - likely >= top_p] = 0.0  # what lies before is enough already
     times = draws if n_paths == 1 else 1
-    chosen = order.gather(1, torch.multinomial(likely, times, replacement=True))  # (n_forks, times)
+    chosen = draw_places(chances, times=times, **chance)  # (n_forks, times)
     number = torch.zeros(chances.shape, dtype=torch.long, device=device)
     number[at] = torch.arange(len(ways.edges), device=device)
     way = number.gather(1, chosen)

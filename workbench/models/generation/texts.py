@@ -17,6 +17,7 @@ from transformers.generation.streamers import BaseStreamer
 from workbench.catalogs import item_labels
 from workbench.language import Prompt
 from workbench.language.tokenizer import encode
+from workbench.models.generation.chance import Chance, take_dice
 from workbench.models.generation.constraint import stop_when
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.ranking import item_codes
@@ -120,18 +121,18 @@ def write_text(
     ids, said = _beginning(recommender, task, item=item, prompt=prompt, sentence=sentence, length=length)
     processor = _TextOnly(recommender, items=items)
     page = _Page(recommender, processor, on_piece, trim=task != "finish")
-    chance = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if how == "sample" else {}
+    dice = take_dice(seed, recommender.device)
+    chance = [Chance(temperature=temperature, top_p=top_p, dice=dice)] if how == "sample" else []
     end, device = recommender.vocabulary.control("end"), recommender.device
-    config = GenerationConfig(max_new_tokens=length, pad_token_id=end, eos_token_id=end, **chance)
+    config = GenerationConfig(max_new_tokens=length, pad_token_id=end, eos_token_id=end)
     words = torch.tensor([ids], device=device)
     if stop is None or not stop.is_set():
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), recommender.at_rest():
-            torch.manual_seed(seed)
+        with recommender.at_rest():
             recommender.model.generate(
                 words,
                 attention_mask=torch.ones_like(words),
                 generation_config=config,
-                logits_processor=[processor],
+                logits_processor=[processor, *chance],
                 stopping_criteria=stop_when(stop),
                 streamer=page,
             )
