@@ -25,6 +25,7 @@ from transformers import GenerationConfig
 from workbench.catalogs import Split, leave_one_out, load_dataset
 from workbench.language import spell
 from workbench.models import GPT2Recommender, embed_catalog, start_recommender
+from workbench.models.generation import Decoding
 from workbench.models.generation.constraint import TrieProcessor, blocked_edges
 from workbench.models.generation.decode import pad_left, read_once, search_beams
 from workbench.training import saved_run
@@ -168,9 +169,11 @@ def measure(kinds: Sequence[str], *, results: Path = RESULTS) -> Row:
         if "lists" in kinds:
             small = in_spelling(split.dataset.catalog, how, layers=2, width=32, heads=2)
             histories = cut_histories(split, n=LISTS)
+            written = fingerprint(split, small.vocabulary.spelled)
             for width in WIDTHS:
                 name = f"lists, {how}, {f'width {width}' if width else 'default width'}"
-                once(name, lambda model=small, n=width, own=histories: write_lists(model, own, width=n), LISTS, K)
+                about_list = (LISTS, K, written, Decoding(k=K, width=width).beams)
+                once(name, lambda model=small, n=width, own=histories: write_lists(model, own, width=n), *about_list)
         if "trie" in kinds:
             made_up = made_up_catalog(ITEMS)
             once(f"trie, {how}", lambda how=how, own=made_up: price(own, how), ITEMS, BEAMS, REPEATS)
