@@ -57,9 +57,16 @@ def test_places_without_an_item_are_left_out():
     assert changes.table[["item_id", "before", "after"]].values.tolist() == [["b", 3, 1], ["a", 1, 2]]
 
 
+def test_of_an_item_that_is_named_twice_the_first_place_counts():
+    for before in (ranked("a", "b", "a", None, None), ["a", "b", "a"]):
+        changes = compare_lists(before, ["b", "c", "b", "a"])
+        assert changes.table[["item_id", "change"]].values.tolist() == [["b", "up 1"], ["c", "new"], ["a", "down 3"]]
+        assert (changes.overlap, changes.size, changes.correlation) == (2, 3, -1)
+
+
 def test_lists_of_several_users_and_plain_texts_are_refused():
-    with pytest.raises(ValueError, match="holds the item 'a' twice; give the list of one user"):
-        compare_lists(pd.concat([ranked("a"), ranked("a", user="v")]), ["a"])
+    with pytest.raises(ValueError, match="holds the lists of 2 users; give the list of one user"):
+        compare_lists(pd.concat([ranked("a"), ranked("b", user="v")]), ["a"])
     with pytest.raises(ValueError, match="'abc' is one text"):
         compare_lists(["a"], "abc")
 

@@ -271,6 +271,29 @@ def test_words_that_spell_no_item_are_shown_as_such(tiny):
     assert "no item was written in this place" in status(view)
 
 
+@pytest.mark.parametrize("how", ["beam", "greedy"])
+def test_lists_with_places_without_an_item_and_items_named_twice_stand_beside_each_other(tiny, titles, how):
+    free = Decoding(how=how, constrain=False, k=5)
+    view = PromptPlayground({"t": titles, "a": tiny}, prompt=Prompt(HISTORY), decoding=free, live=False)
+    view.controls.compare.value = "run a"
+    assert status(view).startswith("idle") and view.df["item_id"].isna().sum() > 1
+    written = view.compared["item_id"].tolist()
+    named = list(dict.fromkeys(written))
+    assert (len(named) < len(written)) == (how == "greedy")  # a slate without a trie writes the best item every time
+    assert f"Agreement of both lists: 0 of {len(named)}, " in " ".join(view.slate.notes)
+    assert view.compared["change"].tolist() == ["only here"] * len(named) + [""] * (len(written) - len(named))
+    assert [row["change"] for row in view.slate.lists[1]["rows"]] == view.compared["change"].tolist()
+    view.controls.compare.value = "none"
+    view.controls.run.value = "a"
+    assert status(view).startswith("idle") and view.df["item_id"].tolist() == written
+    view.controls.compare.value = "run t"
+    label = view.df.set_index("item_id")["title"].groupby(level=0).first()[named[0]]
+    assert f"only in the first: {label}" in " ".join(view.slate.notes)
+    view.controls.pin.click()
+    view.controls.request.value = "slow"
+    assert status(view).startswith("idle") and view.compared["item_id"].tolist() == written
+
+
 def test_runs_are_opened_when_first_chosen_and_spellings_choose_among_them(tiny, tmp_path, make_run):
     folder = make_run(spelling="title").save(tmp_path / "titles")
     view = PromptPlayground({"words": tiny, "titles": folder, "again": make_run(seed=3)}, live=False)

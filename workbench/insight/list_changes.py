@@ -62,11 +62,12 @@ def compare_lists(before: List, after: List) -> ListChanges:
     """What changed between two lists.
 
     Args:
-        before: A rankings table of one user, or item ids, best first. Places without an item are left out.
+        before: A rankings table of one user, or item ids, best first. Places without an item are left out; of an item
+            that is named twice, as it can be where nothing constrains what is written, the first place counts.
         after: The same, later or of somebody else.
 
     Raises:
-        ValueError: If a list holds an item twice, as one of several users would.
+        ValueError: If a list is that of several users, or a text.
 
     Example:
         >>> changes = compare_lists(["a", "b", "c", "d"], ["b", "a", "c", "e"])
@@ -86,19 +87,20 @@ def compare_lists(before: List, after: List) -> ListChanges:
 
 
 def _ranks(given: List) -> dict[str, int]:
-    """Rank by item."""
+    """Rank by item, the first of those it has."""
     if isinstance(given, str):
         raise ValueError(f"{given!r} is one text; give a list of item ids, best first.")
     if isinstance(given, pd.DataFrame):
+        users = given["user_id"].nunique() if "user_id" in given else 1
+        if users > 1:
+            raise ValueError(f"a table holds the lists of {users:,} users; give the list of one user.")
         pairs = zip(given["item_id"].tolist(), given["rank"].tolist(), strict=True)
-        pairs = [(item, rank) for item, rank in pairs if pd.notna(item)]
     else:
-        pairs = [(item, rank) for rank, item in enumerate(given, start=1)]
+        pairs = ((item, rank) for rank, item in enumerate(given, start=1))
     ranks: dict[str, int] = {}
     for item, rank in pairs:
-        if item in ranks:
-            raise ValueError(f"a list holds the item {item!r} twice; give the list of one user.")
-        ranks[item] = rank
+        if pd.notna(item):
+            ranks.setdefault(item, rank)
     return ranks
 
 

@@ -52,7 +52,7 @@ class Shown:
         if isinstance(listed, str):
             return None
         words = self._words(number)
-        change = [words.get(item, "") for item in listed.df["item_id"]]
+        change = [words.pop(item, "") for item in listed.df["item_id"]]  # an item named twice moved to its first place
         return listed.df.assign(change=pd.Series(change, index=listed.df.index, dtype="str"))
 
     def parts(self) -> list[dict[str, Any]]:

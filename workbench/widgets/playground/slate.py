@@ -64,6 +64,7 @@ def list_part(
     """
     largest = df["probability"].max() or 1.0
     chinese = df["title_zh"] if "title_zh" in df else [None] * len(df)
+    words = dict(changes or {})
     rows = [
         {
             "item": "" if pd.isna(item) else item,
@@ -72,7 +73,7 @@ def list_part(
             "chinese": "" if pd.isna(other) else other,
             "probability": in_per_cent(probability),
             "share": float(probability / largest),
-            "change": (changes or {}).get(item, ""),
+            "change": words.pop(item, ""),  # an item named twice moved to its first place
         }
         for rank, item, title, other, probability in zip(
             df["rank"], df["item_id"], df["title"], chinese, df["probability"], strict=True

@@ -73,7 +73,8 @@ def compare_words(listed: Listed, other: Listed | str) -> str:
     if isinstance(other, str):
         return f"Nothing stands beside the list: {other}"
     changes = compare_lists(listed.df, other.df)
-    only = name_some(listed.df.set_index("item_id")["title"].reindex(changes.left).tolist(), many=FEW)
+    titles = dict(zip(listed.df["item_id"], listed.df["title"], strict=True))
+    only = name_some([titles[item] for item in changes.left], many=FEW)
     return f"Agreement of both lists: {changes.sentence}{f'; only in the first: {only}' if only else ''}."
 
 
