@@ -185,10 +185,10 @@ def test_settings_that_do_not_apply_are_disabled_and_put_back(playground, tiny):
     assert playground.decoding == Decoding(how="greedy", diversity=0.5) and not controls.width.disabled
     controls.how.value = "beam"
     assert playground.decoding == Decoding()
-    controls.k.value = 30
-    assert controls.width.value == 30 and playground.decoding == Decoding(k=30)
-    controls.width.value = 40
-    assert playground.decoding == Decoding(k=30, width=40)
+    controls.k.value = 60
+    assert controls.width.value == 60 and playground.decoding == Decoding(k=60)
+    controls.width.value = 70
+    assert playground.decoding == Decoding(k=60, width=70)
 
 
 @pytest.mark.parametrize(
