@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from threading import Event
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,22 @@ class TestOcclusion:
         with pytest.raises(ValueError, match="'no such film' is not in the catalog"):
             occlusion.attribute("no such film")
         assert occlusion.attribute("009").sentence == attribute(tiny, IDS[:3], "009").sentence
+
+    @pytest.mark.parametrize("spelling", ["atomic", "title"])
+    def test_stop_ends_the_reading_at_its_next_step_and_the_next_item_gets_its_answer(self, spelling):
+        recommender = start_recommender(CATALOG, spelling=spelling, layers=1, width=16, heads=2, max_history=200)
+        history, stop, read = IDS[:2] * 20, Event(), []
+
+        def halt(*_):
+            read.append(1)
+            stop.set()
+
+        occlusion = Occlusion(recommender, history)
+        handle = recommender.model.transformer.h[0].register_forward_hook(halt)
+        assert occlusion.attribute("009", stop=stop) is None and 0 < len(read) < 5  # of 41 prompts
+        assert occlusion.attribute("009", stop=stop) is None
+        handle.remove()
+        assert occlusion.attribute("009").sentence == attribute(recommender, history, "009").sentence
 
 
 class TestMasking:

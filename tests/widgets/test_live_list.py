@@ -102,6 +102,26 @@ def test_stop_before_anything_is_there_keeps_the_old_list(titles, live):
     assert "nothing runs" in status(view)
 
 
+def test_why_can_be_stopped_and_then_gives_no_reason(titles, live):
+    view = live(titles, prompt=Prompt(HISTORY))
+    before, read = view.df, []
+    count = titles.model.transformer.register_forward_pre_hook(lambda *_: read.append(1) or time.sleep(0.02))
+    item = before["item_id"][0]
+    view.slate.asked = [0, item]
+    assert view.worker.wait(10) and view.slate.why
+    whole, read[:] = len(read), []
+    view.slate.asked = [0, item]
+    end = time.monotonic() + 10
+    while not read and time.monotonic() < end:
+        time.sleep(0.001)
+    view.controls.stop.click()
+    assert view.worker.wait(10)
+    count.remove()
+    assert view.slate.why == "" and view.df.equals(before) and len(read) < whole / 2
+    view.slate.asked = [0, item]
+    assert view.worker.wait(10) and view.slate.why
+
+
 def test_an_error_of_the_model_is_told_and_the_next_letter_works(tiny, live, monkeypatch):
     view = live(tiny, prompt=Prompt(HISTORY))
     before = view.df

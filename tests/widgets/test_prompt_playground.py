@@ -380,6 +380,14 @@ def test_why_of_nothing_said_is_a_sentence(tiny):
     assert view.slate.why.startswith("No reason can be given: history and request are both empty")
 
 
+def test_why_says_where_the_catalog_has_too_many_items_to_score_each(titles, monkeypatch):
+    monkeypatch.setattr("workbench.models.gpt2.EXACT", 23)
+    view = PromptPlayground(titles, prompt=Prompt(HISTORY), live=False)
+    monkeypatch.setattr(titles.model.transformer, "forward", lambda *_, **__: 1 / 0)  # nothing is read for it
+    view.slate.asked = [0, view.df["item_id"][0]]
+    assert view.slate.why == "No reason can be given: 24 items of several words are too many to score each."
+
+
 def test_reset_brings_the_first_view_back(playground):
     first = playground.prompt, playground.template, playground.decoding, playground.code
     controls = playground.controls

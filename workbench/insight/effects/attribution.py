@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -142,12 +143,19 @@ class Occlusion:
         self._ask, self._lock = partial(ask, recommender, history, **said), recommender.lock
         self._states: torch.Tensor | None = None
 
-    def attribute(self, item: str) -> Attribution:
-        """The same as ``attribute(recommender, history, item, request=request)``, errors included."""
+    def attribute(self, item: str, *, stop: Event | None = None) -> Attribution | None:
+        """The same as ``attribute(recommender, history, item, request=request)``, errors included.
+
+        Args:
+            item: The item to explain.
+            stop: Ends the reading at its next step; then there is no answer, None.
+        """
         with self._lock:
             question = self._ask(item)
             if self._states is None:
-                self._states = read_removals(question)
+                self._states = read_removals(question, stop=stop)
+            if self._states is None:
+                return None
             return _told(question, compare_removals(question, self._states), method="occlusion", seed=0)
 
 

@@ -5,6 +5,7 @@ Masking leaves a neutral word in its place, so nothing moves, but the model read
 """
 
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 import torch
@@ -36,9 +37,12 @@ def remove_each(question: Question, seed: int = 0) -> WordEffects:
     return compare_removals(question, read_removals(question))
 
 
-def read_removals(question: Question) -> torch.Tensor:
-    """Hidden states after the whole prompt and without each word in turn, (1 + n_rows, d_model); same for any item."""
-    return read_without(question, [[], *([row] for row in range(len(question.words.df)))])
+def read_removals(question: Question, *, stop: Event | None = None) -> torch.Tensor | None:
+    """What ``read_without`` reads after the whole prompt and without each word in turn, 1 + n_rows; same for any item.
+
+    None if it was stopped.
+    """
+    return read_without(question, [[], *([row] for row in range(len(question.words.df)))], stop=stop)
 
 
 def compare_removals(question: Question, states: torch.Tensor) -> WordEffects:

@@ -5,9 +5,11 @@ the same whatever is taken out of the history; otherwise an item that is taken o
 take probability from the item that is explained. Places are counted among the same items, as ``rank`` lists them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os.path import commonprefix
+from threading import Event
 
 import numpy as np
 import pandas as pd
@@ -114,17 +116,32 @@ def score_without(question: Question, absences: Sequence[Sequence[int]]) -> Scor
         return score_states(question, read_without(question, absences))
 
 
-def read_without(question: Question, absences: Sequence[Sequence[int]]) -> torch.Tensor:
+def read_without(
+    question: Question, absences: Sequence[Sequence[int]], *, stop: Event | None = None
+) -> torch.Tensor | None:
     """What is read after each removal; whatever item is asked about, it is the same.
 
-    Hidden states, (n_changes, d_model), where every item is one word; else the items' log-probabilities, (n_changes,
-    n_items).
+    Args:
+        question: The item and the prompt.
+        absences: For each removal the rows of ``words.df`` that are taken out together; at least one removal.
+        stop: Ends it at the next batch; where items take several words, at the next removal.
+
+    Returns:
+        Hidden states, (n_changes, d_model), where every item is one word; else the items' log-probabilities,
+        (n_changes, n_items). None if it was stopped.
     """
-    prompts = [question.without(rows) for rows in absences]
-    with question.recommender.at_rest():
-        if question.recommender.vocabulary.one_word:
-            return _read_variants(question.recommender, prompts)
-        return question.recommender.item_scores(prompts)
+    recommender, prompts = question.recommender, [question.without(rows) for rows in absences]
+    read, size = partial(_read_variants, recommender), BATCH
+    if not recommender.vocabulary.one_word:
+        read, size = recommender.item_scores, 1  # each reads all forks of the catalog's trie, which can take a second
+    order = sorted(range(len(prompts)), key=prompts.__getitem__)  # neighbours share the longest beginnings
+    parts = []
+    with recommender.at_rest():
+        for first in range(0, len(order), size):
+            if stop is not None and stop.is_set():
+                return None
+            parts.append(read([prompts[i] for i in order[first : first + size]]))
+        return torch.cat(parts)[torch.tensor(order, device=recommender.device).argsort()]
 
 
 def score_states(question: Question, read: torch.Tensor) -> Scores:
@@ -194,32 +211,21 @@ class Hiding:
 
 
 def _read_variants(recommender: GPT2Recommender, prompts: list[list[int]]) -> torch.Tensor:
-    """Hidden states at the end of prompts that have long beginnings in common, (n_prompts, d_model).
+    """Hidden states at the end of a batch of prompts that have a long beginning in common, (n_prompts, d_model).
 
-    Attention looks back only, so what all prompts of a batch begin with is read once.
+    Attention looks back only, so what all of them begin with is read once.
     """
     device, read = recommender.device, recommender.model.transformer
-    states = torch.empty(len(prompts), recommender.model.config.n_embd, device=device)
-    for some in _batches(prompts):
-        batch = [prompts[i] for i in some]
-        shared = min(len(commonprefix(batch)), min(map(len, batch)) - 1)  # the last word of each is always read
-        while shared and recommender.vocabulary.marks and batch[0][shared - 1] not in recommender.vocabulary.closing:
-            shared -= 1  # an item is read together with the marks before it
-        ends = torch.tensor([len(prompt) - 1 - shared for prompt in batch], device=device)
-        words = torch.zeros(len(batch), max(map(len, batch)) - shared, dtype=torch.long)
-        for place, prompt in enumerate(batch):
-            words[place, : len(prompt) - shared] = torch.tensor(prompt[shared:])
-        cache = None
-        if shared:
-            cache = read(torch.tensor([batch[0][:shared]], device=device), use_cache=True).past_key_values
-            cache.batch_repeat_interleave(len(batch))
-        hidden = read(words.to(device), past_key_values=cache, use_cache=shared > 0).last_hidden_state
-        states[torch.tensor(some, device=device)] = hidden[torch.arange(len(batch), device=device), ends]
-    return states
-
-
-def _batches(prompts: list[list[int]]) -> Iterator[list[int]]:
-    """Numbers of the prompts, some at a time; in alphabetical order, neighbours share the longest beginnings."""
-    order = sorted(range(len(prompts)), key=prompts.__getitem__)
-    for first in range(0, len(order), BATCH):
-        yield order[first : first + BATCH]
+    shared = min(len(commonprefix(prompts)), min(map(len, prompts)) - 1)  # the last word of each is always read
+    while shared and recommender.vocabulary.marks and prompts[0][shared - 1] not in recommender.vocabulary.closing:
+        shared -= 1  # an item is read together with the marks before it
+    ends = torch.tensor([len(prompt) - 1 - shared for prompt in prompts], device=device)
+    words = torch.zeros(len(prompts), max(map(len, prompts)) - shared, dtype=torch.long)
+    for place, prompt in enumerate(prompts):
+        words[place, : len(prompt) - shared] = torch.tensor(prompt[shared:])
+    cache = None
+    if shared:
+        cache = read(torch.tensor([prompts[0][:shared]], device=device), use_cache=True).past_key_values
+        cache.batch_repeat_interleave(len(prompts))
+    hidden = read(words.to(device), past_key_values=cache, use_cache=shared > 0).last_hidden_state
+    return hidden[torch.arange(len(prompts), device=device), ends]

@@ -17,6 +17,7 @@ from workbench.models.ranking import item_codes
 from workbench.widgets.playground.runs import Runs, choose_template
 
 LETTERS = 10_000  # of a request that are counted when it is cut
+UNEXPLAINED = "No reason can be given:"
 
 
 @dataclass(frozen=True)
@@ -165,17 +166,20 @@ class ListMaker:
         return Listed(side, recommender, decoding, table, units, cut, stopped, tuple(words))
 
     def _explain(self, lists: list[Listed | str], why: tuple[int, str] | None, stop: Event) -> str:
-        """The word of the prompt that helps an item most."""
+        """The word of the prompt that helps an item most; nothing if that was stopped."""
         number, item = why or (len(lists), "")
         listed = lists[number] if number < len(lists) else ""  # it may have gone meanwhile
         if isinstance(listed, str) or stop.is_set():
             return ""
-        prompt = listed.side.prompt
+        prompt, recommender = listed.side.prompt, listed.recommender
+        if not recommender.scores_all:
+            return f"{UNEXPLAINED} {len(recommender.catalog):,} items of several words are too many to score each."
         said = {"request": prompt.request, "context": prompt.context, "profile": prompt.profile}
         try:
-            return Occlusion(listed.recommender, prompt.history, **said).attribute(item).sentence
+            why = Occlusion(recommender, prompt.history, **said).attribute(item, stop=stop)
+            return why.sentence if why else ""
         except ValueError as problem:
-            return f"No reason can be given: {problem}"
+            return f"{UNEXPLAINED} {problem}"
 
 
 def check_prompt(run: GPT2Recommender, prompt: Prompt) -> None:
