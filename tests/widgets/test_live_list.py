@@ -3,6 +3,7 @@
 import gc
 import json
 import time
+from threading import Event
 
 import nbformat
 import numpy as np
@@ -13,6 +14,7 @@ from ipywidgets.widgets.widget import _instances
 
 from workbench.language import Prompt
 from workbench.pages import render_page
+from workbench.widgets.playground.live_list import FRAME
 from workbench.widgets.playground.prompt_playground import PromptPlayground
 
 HISTORY = ("002", "003", "004")
@@ -89,6 +91,59 @@ def test_a_slate_is_shown_while_it_is_written_and_stop_keeps_what_is_there(tiny,
     assert "lost to “" in lines[0] and "stopped before it was complete" in view.code
     whole = tiny.generate(view.prompt, how="greedy")
     assert whole["item_id"].tolist()[: len(view.df)] == view.df["item_id"].tolist()
+
+
+class Halfway:
+    """Begins a slate and holds the model in the middle of a word until the block ends; ``captions`` go on growing."""
+
+    def __init__(self, view: PromptPlayground, words: int):
+        self.view, self.words, self.captions = view, words, []
+        self.inside, self.go = Event(), Event()
+
+    def __enter__(self):
+        model, slate = self.view.runs.open("this run").model, self.view.slate
+        slate.observe(lambda change: self.captions.append(change["new"][0]["caption"]), "lists")
+        self.handle = model.register_forward_pre_hook(self.wait)
+        self.view.controls.how.value = "greedy"
+        assert self.inside.wait(10) and self.captions == [f"Being written: {n + 1} of 10" for n in range(self.words)]
+        return self
+
+    def wait(self, *_):
+        time.sleep(FRAME + 0.01)  # every word is drawn
+        if len(self.captions) == self.words and not self.inside.is_set():
+            self.inside.set()
+            self.go.wait(10)
+
+    def __exit__(self, *_):
+        self.go.set()
+        assert self.view.worker.wait(10)
+        self.handle.remove()
+
+
+def test_the_last_word_of_a_slate_that_was_overtaken_is_not_drawn(tiny, live):
+    view = live(tiny, prompt=Prompt(HISTORY))
+    with Halfway(view, 4) as slate:
+        view.controls.k.value = 3
+    assert slate.captions[4:] == [*(f"Being written: {n} of 3" for n in (1, 2, 3)), "Run this run"]
+
+
+def test_nothing_is_said_to_run_once_stop_was_pressed(tiny, live):
+    view, said = live(tiny, prompt=Prompt(HISTORY)), []
+    with Halfway(view, 2) as slate:
+        view.controls.stop.click()
+        assert "stopping" in status(view)
+        view.status.observe(lambda change: said.append(change["new"]), "value")
+    assert len(said) == 1 and "idle" in said[0] and slate.captions[2:] == ["Run this run, partial"]
+
+
+def test_when_stop_drops_what_waits_behind_a_slate_the_list_before_comes_back(tiny, live):
+    view = live(tiny, prompt=Prompt(HISTORY))
+    df, lists = view.df, view.slate.lists
+    with Halfway(view, 2) as slate:
+        view.controls.k.value = 5
+        view.controls.stop.click()
+    assert view.slate.lists == lists and view.slate.stream == "" and view.df.equals(df)
+    assert slate.captions[2:] == ["Run this run"] and "stopped before anything was written" in status(view)
 
 
 def test_stop_before_anything_is_there_keeps_the_old_list(titles, live):

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from html import escape
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 
 import ipywidgets
@@ -66,6 +66,7 @@ class LiveList(View):
         self._shown: Shown | None = None
         self._asked: Order | None = None
         self._said, self._slow, self._seconds, self._begun, self._drawn = "idle", False, 0.0, 0.0, 0.0
+        self._half = False  # a slate stands there that is being written
         self._log: deque[dict[str, Any]] = deque(maxlen=NEWEST_LOGGED)
         self._stills: list[Any] = []
         self._timer: Timer | None = None
@@ -176,14 +177,14 @@ class LiveList(View):
             self._seconds = answer.seconds - made.order.pause
             self._shown = show_made(made, self._shown, seconds=self._seconds, note=answer.note)
             self._log.append(log_row(answer.number, self._seconds, made))
-            words = self._shown.first.words
-            self.slate.stream = tell_words(words) if words else ""
         self._said = f"idle · {self._shown.speed}"
 
     def _draw(self, number: int, why: str) -> None:
         """Everything that depends on the list; the list itself first."""
-        shown, slate = self._shown, self.slate
+        shown, slate, words = self._shown, self.slate, self._shown.first.words
+        self._half = False
         with slate.hold_sync():
+            slate.stream = tell_words(words) if words else ""
             slate.number, slate.lists, slate.notes, slate.why = number, shown.parts(), shown.notes, why
         with self.line.hold_sync():
             self.line.units, self.line.said = group_units(shown.first.units), shown.room
@@ -197,21 +198,31 @@ class LiveList(View):
             if state == "running" and not self._slow:
                 return
             self._light(busy=busy)
+            if self._half and not busy:  # no answer drew over it: it was overtaken, and what overtook it was stopped
+                self._said = STOPPED if state == "idle" else self._said
+                self._drop_half()
             self.say(state if busy else self._said)
             if not busy:
                 self._keep_still()
 
-    def _hear_words(self, number: int, recommender: GPT2Recommender, words: list[Word]) -> None:
+    def _drop_half(self) -> None:
+        """Put what was there before in the place of a slate that will not be written to its end."""
+        if self._shown:
+            self._draw(self.slate.number, self.slate.why)
+        else:
+            self._half, self.slate.lists, self.slate.stream = False, [], ""
+
+    def _hear_words(self, number: int, recommender: GPT2Recommender, words: list[Word], stop: Event) -> None:
         """Show a slate while it is written, in the worker's thread."""
         now = time.monotonic()
         if not self.live or (len(words) > 1 and now - self._drawn < FRAME):
             return
-        table, k = describe_list(grow_list(words), recommender.catalog), self._asked.decoding.k
-        part = list_part(table, caption=f"Being written: {len(table)} of {k:,}", heading="", empty="…")
+        table = describe_list(grow_list(words), recommender.catalog)
         with self._lock:
-            if self._asked.made:
+            if stop.is_set():  # orders and Stop come under this lock too, so what is asked is what is written
                 return
-            self._drawn = now
+            self._drawn, self._half, k = now, True, self._asked.decoding.k
+            part = list_part(table, caption=f"Being written: {len(table)} of {k:,}", heading="", empty="…")
             self.slate.lists = [*self.slate.lists[:number], part]
             self.slate.stream = tell_words(words)
             self.say(f"running {(now - self._begun) // 0.5 / 2:.1f} s")  # twice a second, not at every word

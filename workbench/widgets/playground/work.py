@@ -111,12 +111,13 @@ class ListMaker:
     Attributes:
         runs: Where the recommenders are.
         templates: Those that were given, by name.
-        tell: Called with the number of the side, who writes, and the words so far, as often as a slate has a new word.
+        tell: Called with the number of the side, who writes, the words so far, and what stops them, as often as a slate
+            has a new word. Once that is set, a newer order or Stop may be on the page already.
     """
 
     runs: Runs
     templates: Mapping[str, PromptTemplate]
-    tell: Callable[[int, GPT2Recommender, list[Word]], None] = lambda number, recommender, words: None
+    tell: Callable[[int, GPT2Recommender, list[Word], Event], None] = lambda number, recommender, words, stop: None
 
     def make(self, order: Order, stop: Event, halved: bool = False) -> Made:
         """The lists, then the reason if one is asked for.
@@ -158,7 +159,7 @@ class ListMaker:
 
         def hear(word: Word) -> None:
             words.append(word)
-            self.tell(number, recommender, words)
+            self.tell(number, recommender, words, stop)
 
         rankings = recommender.generate(side.prompt, stop=stop, on_word=hear, **asdict(decoding))
         table, cut = describe_list(rankings, recommender.catalog), say_cut(recommender, side.prompt)
