@@ -86,6 +86,22 @@ def test_the_prompt_as_vectors_is_read_as_the_prompt_as_words():
     assert table.df.loc[table.df["kind"] == "context", "effect"].abs().min() > 0
 
 
+def test_a_hidden_mark_is_the_mean_of_the_marks_of_its_part_and_is_still_added_to_its_item():
+    recommender = make()
+    question = ask(recommender, ["f0"], "f4", context=EVENING, profile={"age": "old"})
+    table = recommender.model.transformer.wte
+    first, rows = recommender.vocabulary.first_mark, table.weight.detach()
+    context, profile = rows[first : first + 3].mean(0), rows[first + 3]  # the fifth mark asks for a review
+    with recommender.at_rest():
+        hiding = Hiding(question)
+        expected = {"context": context, "profile": profile, "item": recommender.item_rows().mean(0)}
+        for kind, places in zip(question.words.df["kind"], question.words.places, strict=True):
+            torch.testing.assert_close(hiding.neutral[0, places.start], expected[kind])
+        read = table.carry(hiding.neutral, hiding.ids)
+        newest = question.words.places[question.words.items[-1]].start
+        torch.testing.assert_close(read[0, newest], expected["item"] + table.scale * 2 * context)
+
+
 def test_a_run_keeps_how_it_hears_marks_and_one_without_hears_none(tmp_path):
     recommender = make()
     loaded = GPT2Recommender.load(recommender.save(tmp_path / "run"))

@@ -101,10 +101,11 @@ def attribute(
         context: When, where and on what, ``{column: value}``.
         profile: Who somebody is, likewise.
         method: "occlusion": the word is removed and the gap closed, exact. "masking": it keeps its place, but its
-            embedding becomes the mean of all items' (of all text's, for a request word), exact. "integrated gradients":
-            along the line from everything masked to nothing masked, sums to the whole difference within 1 %. "shap":
-            Shapley values of masking, sampled. "lime": a linear fit to random maskings, sampled. The last two read
-            the model a thousand times and more, which takes seconds for a long history.
+            embedding becomes the mean of all items' (of all text's for a request word, of all marks of its part for a
+            mark), exact. "integrated gradients": along the line from everything masked to nothing masked, sums to the
+            whole difference within 1 %. "shap": Shapley values of masking, sampled. "lime": a linear fit to random
+            maskings, sampled. The last two read the model a thousand times and more, which takes seconds for a long
+            history.
         seed: For "shap" and "lime": the same seed gives the same numbers.
 
     Raises:

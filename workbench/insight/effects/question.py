@@ -162,12 +162,13 @@ class Hiding:
     """The prompt as vectors, in which words can be hidden; made and used while the model is at rest.
 
     A hidden word keeps its place, but its embedding becomes a neutral one: the mean of all item rows for an item, the
-    mean of all rows of text for a word of the request, of all marks for a mark. ``<history>``, ``<request>`` and
-    ``<recommend>`` always stay.
+    mean of all rows of text for a word of the request, of all marks of its part (context, profile) for a mark. A
+    neutral mark is still added to its item, as any mark is (``workbench.models.marks``). ``<history>``, ``<request>``
+    and ``<recommend>`` always stay.
 
     Attributes:
         vectors: Embeddings of the prompt, (1, n_words, d_model).
-        neutral: The same with every item and request word hidden, (1, n_words, d_model).
+        neutral: The same with every row of ``words.df`` hidden, (1, n_words, d_model).
     """
 
     def __init__(self, question: Question) -> None:
@@ -186,8 +187,10 @@ class Hiding:
         means = {
             "item": recommender.item_rows().detach().mean(0),
             "request": table[: recommender.vocabulary.n_text].mean(0),
-            **dict.fromkeys(("context", "profile"), table[recommender.vocabulary.first_mark :].mean(0)),
         }
+        for part in {"context", "profile"} & set(words.df["kind"]):
+            own = [n for n, mark in enumerate(recommender.vocabulary.marks) if mark[0] == part]
+            means[part] = table[recommender.vocabulary.first_mark :][own].mean(0)
         self.model = recommender.model
         self.ids = torch.tensor([words.prompt], device=table.device)  # (1, n_words)
         self.vectors = table[self.ids].clone()
