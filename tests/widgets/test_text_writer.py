@@ -5,7 +5,6 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-import torch
 
 from workbench import plots
 from workbench.evaluation.texts import LEAST
@@ -33,14 +32,6 @@ CATALOG = CATALOG.assign(
 PROMPT = Prompt(history=("002", "003"), request="something slow")
 REVIEWS = pd.DataFrame({"item_id": ["001", "002", "nowhere"], "review": ["Slow sci-fi.", "Pure horror.", "Lost."]})
 MEASURE = 6  # texts, where any number will do
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
