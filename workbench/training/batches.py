@@ -134,14 +134,14 @@ class Sentences(Dataset):
             profile, told = self.situations.draw(user, read, places, room=room)
             # what is told of an event stands before the word off which it is read: the item before it
             sentence = [*profile, *told[0], words.control("history")]
-            places_of_items = [NO_TARGET] * (len(sentence) - 1)
+            follows = [NO_TARGET] * (len(sentence) - 1)
             for marks, row in zip([*told[1:], []], items, strict=True):
                 # off the word before the marks the item is read, off the marks themselves nothing is
                 first, *others = self.choices[row]
-                places_of_items += [first, *[NO_TARGET] * len(marks), *others]
+                follows += [first, *[NO_TARGET] * len(marks), *others]
                 sentence += [*marks, *words.spelled[row]]
             rows.append(sentence[:-1])
-            targets.append(places_of_items)
+            targets.append(follows)
         return self._group(rows, targets)
 
     def _group(self, rows: list[list[int]], targets: list[list[int]]) -> dict[str, torch.Tensor]:
