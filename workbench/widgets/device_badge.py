@@ -108,7 +108,7 @@ class DeviceBadge(ipywidgets.HBox):
         self.recommender, self.text = recommender, ""
         self.words = ipywidgets.HTML(layout={"flex": "1 1 auto", "min_width": "0"})
         self.button = ipywidgets.Button(
-            description="Refresh", tooltip="Looks at device, memory and model again", layout={"width": "7em"}
+            description="Refresh", tooltip="Looks at device, memory and model again", layout={"flex": "0 0 88px"}
         )
         self.button.on_click(lambda _: self.refresh())
         super().__init__([self.button, self.words], layout={"align_items": "center", "min_height": "44px"})
