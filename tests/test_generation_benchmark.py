@@ -90,11 +90,14 @@ def test_histories_are_beginnings_and_always_the_same():
 
 def test_a_row_that_was_measured_is_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(generation, "write_lists", lambda *_, **__: dict.fromkeys(generation.KEPT, 0))
-    monkeypatch.setattr(generation, "in_spelling", lambda *_, **__: None)
     monkeypatch.setattr(generation, "LISTS", 20)
     first = generation.measure(["lists"], results=tmp_path)
     monkeypatch.setattr(generation, "write_lists", lambda *_, **__: pytest.fail("measured again"))
     assert generation.measure(["lists"], results=tmp_path) == first
+    real = generation.in_spelling
+    monkeypatch.setattr(generation, "in_spelling", lambda catalog, how, **shape: real(catalog[::-1], how, **shape))
+    with pytest.raises(pytest.fail.Exception, match="measured again"):  # other words are another measurement
+        generation.measure(["lists"], results=tmp_path)
     assert {line.split(",")[0] for line in generation.over_limit(first)} == {"trie", "recall"}
 
 
