@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from workbench.language import Vocabulary, spell
 from workbench.language.trie import build_trie
+from workbench.models.generation.constraint import trie_table
 from workbench.models.start import start_recommender
 from workbench.training import loss as module
 from workbench.training.batches import Sentences
@@ -140,3 +141,12 @@ def test_a_word_that_is_certain_costs_nothing_whatever_it_scores():
     alone = path_loss(hidden[:1], torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), edges[:1], trie=TRIE)
     whole = path_loss(hidden, torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), edges, trie=TRIE)
     assert len(certain) >= 2 and float(whole) == pytest.approx(float(alone), abs=1e-6)
+
+
+def test_a_trie_that_generation_has_read_can_still_be_learned_from():
+    with torch.inference_mode():
+        trie = build_trie([(0, 1), (0, 2), (3, 1)])  # a trie of its own, so that its tensors are made here
+        trie_table(trie, torch.device("cpu"))
+    hidden, rows = torch.randn(2, 4, requires_grad=True), torch.randn(4, 4, requires_grad=True)
+    path_loss(hidden, rows, torch.tensor([0, 2]), trie=trie).backward()
+    assert hidden.grad.abs().sum() > 0 and rows.grad.abs().sum() > 0

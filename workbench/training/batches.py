@@ -36,7 +36,6 @@ from workbench.training.windows import NO_TARGET, by_length, cut_windows, padded
 LEAST_STEPS, STEPS_PER_ITEM = 560, 2 / 3  # length of a run whose epochs are not given; see LOG.md
 LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION = 400, 1 / 3  # more steps with wishes would cost histories; see LOG.md
 WISHES_END = 0.8  # of the run: what the last steps could still teach of wishes is little
-ALL = 1_000  # marks: a wish after a short history has room for every one
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
 Wish = tuple[list[int], np.ndarray]  # its words, and the catalog rows that match
@@ -200,7 +199,7 @@ class Sentences(Dataset):
             tail = history[max(0, place - int(rng.integers(1, keep + 1))) : place]
             items = [words.spelled[row] for row in template.newest(words, tail.tolist(), budget=keep)]
             pieces = template.request_pieces(self.recommender.tokenizer, self._phrase(combination, rng))
-            profile, [told] = self.situations.draw(user, np.array([place]), rng, room=ALL)
+            profile, [told] = self.situations.draw(user, np.array([place]), rng)
             rows.append(template.lay_out(words, items=items, pieces=pieces, context=told, profile=profile))
             targets.append(int(history[place]))
         return self._answered(rows, targets) if rows else {}

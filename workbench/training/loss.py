@@ -6,8 +6,6 @@ follows, over the text words. Where every item has a word of its own, chunks kee
 memory, and the gradient is formed in the forward pass, so no chunk is computed twice.
 """
 
-from functools import lru_cache
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -15,6 +13,7 @@ from transformers import GPT2Model
 
 from workbench.language import Vocabulary
 from workbench.language.trie import Trie
+from workbench.models.generation.constraint import TrieTable, trie_table
 
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
 WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08, "review": 0.08}
@@ -91,36 +90,26 @@ def path_loss(
         >>> bool(even.isclose(3 * torch.tensor(2.0).log() / 2))  # two items: 1/2 x 1/2, and 1/2
         True
     """
-    tensors = _edges(trie, rows.device)
-    begins = edges < tensors["first_edges"][1]
-    firsts = functional.embedding(tensors["words"][: tensors["first_edges"][1]], rows)  # of all first words
+    table, n_first = trie_table(trie, rows.device), int(trie.first_edges[1])
+    begins = edges < n_first
+    firsts = functional.embedding(table.words[:n_first], rows)  # of all first words
     first = restricted_cross_entropy(hidden[begins], firsts, edges[begins], dtype=dtype)
     if trie.longest == 1:
         return first
-    return first + _fork_losses(hidden[~begins], rows, edges[~begins], tensors, dtype).sum() / max(begins.sum(), 1)
+    return first + _fork_losses(hidden[~begins], rows, edges[~begins], table, dtype).sum() / max(begins.sum(), 1)
 
 
 def _fork_losses(
-    hidden: torch.Tensor, rows: torch.Tensor, edges: torch.Tensor, tensors: dict[str, torch.Tensor], dtype: torch.dtype
+    hidden: torch.Tensor, rows: torch.Tensor, edges: torch.Tensor, table: TrieTable, dtype: torch.dtype
 ) -> torch.Tensor:
     """Cost of each edge among those that leave the same node, (n,)."""
-    nodes = tensors["parents"][edges]
-    begins = tensors["first_edges"][nodes]
-    sizes = tensors["first_edges"][nodes + 1] - begins
-    owners = torch.repeat_interleave(torch.arange(len(edges), device=edges.device), sizes)  # (n_choices,)
-    choices = torch.arange(len(owners), device=edges.device) + (begins - sizes.cumsum(0) + sizes)[owners]
-    words, columns = tensors["words"][choices].unique(return_inverse=True)
+    owners, choices = table.leaving(table.parents[edges])
+    words, columns = table.words[choices].unique(return_inverse=True)
     shut = torch.ones(len(edges), len(words), dtype=torch.bool, device=edges.device)
     shut[owners, columns] = False
     logits = (hidden.to(dtype) @ rows[words].to(dtype).T).float().masked_fill(shut, -torch.inf)
-    own = torch.searchsorted(words, tensors["words"][edges])
+    own = torch.searchsorted(words, table.words[edges])
     return -logits.log_softmax(1).gather(1, own[:, None])[:, 0]
-
-
-@lru_cache(maxsize=8)
-def _edges(trie: Trie, device: torch.device) -> dict[str, torch.Tensor]:
-    arrays = {"parents": trie.parents, "words": trie.words, "first_edges": trie.first_edges}
-    return {name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
 
 
 def sentence_loss(

@@ -6,6 +6,7 @@ so that the model reads any of them, or none, at the end of a prompt as well.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ class Situations:
     users: np.ndarray
 
     def draw(
-        self, user: int, places: np.ndarray, rng: np.random.Generator, *, room: int
+        self, user: int, places: np.ndarray, rng: np.random.Generator, *, room: float = inf
     ) -> tuple[list[int], list[list[int]]]:
         """What one reading of these events is told: of the user, and of each event; ids of marks.
 

@@ -102,6 +102,7 @@ class TrieTable:
 
     Attributes:
         words: Id of the word of each edge, (n_edges,).
+        parents: Node that each edge leaves, (n_edges,).
         rows: Catalog row of the item that ends at each node, -1 for none.
         stops: Where the next choice or an item's end is, from each node on, (n_nodes,).
     """
@@ -113,7 +114,7 @@ class TrieTable:
             return torch.as_tensor(np.ascontiguousarray(array), device=device)
 
         n_nodes = len(trie.words) + 1  # and behind the last of them "nowhere", where no way leads on
-        self.words = on_device(trie.words)
+        self.words, self.parents = on_device(trie.words), on_device(trie.parents)
         self._first = on_device(np.append(trie.first_edges, trie.first_edges[-1]))
         # edges are sorted by node, then by word, so these keys ascend and a word's edge is found by bisection
         self._keys = on_device(np.append(trie.parents * BASE + trie.words, np.iinfo(np.int64).max))
@@ -170,6 +171,7 @@ class TrieTable:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # else training could not use what generation left here
 def trie_table(trie: Trie, device: torch.device) -> TrieTable:
     """The tensors of a trie, made once."""
     return TrieTable(trie, device)

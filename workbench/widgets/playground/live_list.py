@@ -22,8 +22,9 @@ from workbench.widgets.playground.shown import Shown, log_row, show_made
 from workbench.widgets.playground.slate import Slate, list_part
 from workbench.widgets.playground.words import tell_words
 from workbench.widgets.playground.work import ListMaker, Made, Order, describe_list, grow_list
-from workbench.widgets.view import TEXT, View
+from workbench.widgets.view import TEXT
 from workbench.widgets.worker import Answer, Worker
+from workbench.widgets.working_view import WorkingView
 
 QUICK = 0.2  # seconds below which nobody needs to be told that something runs
 FRAME = 0.05  # seconds between two pictures of a slate that is being written
@@ -35,7 +36,7 @@ STOPPED = f"idle: stopped before anything was written. {KEPT}"
 HIDDEN = "<style>.jp-OutputArea:has(.workbench-playground) .wb-playground-still{display:none}</style>"
 
 
-class LiveList(View):
+class LiveList(WorkingView):
     """A list that follows what is ordered; the newest order wins, and the list before stays until its answer is there.
 
     Attributes:
@@ -116,16 +117,6 @@ class LiveList(View):
         there = shown and (shown.order.sides, shown.order.decoding) == (order.sides, order.decoding)
         made = shown.lists if there else ()  # those on their way are made first
         self.order(Order(order.sides, order.decoding, why=(number, item), made=made), slow=True)
-
-    def say(self, sentence: str) -> None:
-        """Put a sentence on the status line; that an error is a ``ValueError`` helps nobody."""
-        super().say(sentence.replace("failed: ValueError: ", "failed: "))
-
-    def close(self) -> None:
-        """End the worker too."""
-        if hasattr(self, "worker"):  # what could not be made is closed as well
-            self.worker.close()
-        super().close()
 
     def still(self) -> tuple[str, str]:
         """Prompt, lists and caption as text and as HTML."""
@@ -235,10 +226,6 @@ class LiveList(View):
         display(ipywidgets.VBox._repr_mimebundle_(self), raw=True)
         still = display(HTML(self._hidden_still()), display_id=True)
         self._stills += [still] if still else []  # there is none outside a notebook
-
-    def _repr_html_(self) -> str:
-        """Return prompt, lists and caption."""
-        return self.still()[1]
 
     def _hidden_still(self) -> str:
         """The still copy, which the page hides while the view is there."""

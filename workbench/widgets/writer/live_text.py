@@ -13,8 +13,8 @@ import pandas as pd
 from workbench import plots
 from workbench.models.generation import Text
 from workbench.widgets.copy_button import CopyButton
-from workbench.widgets.view import View
 from workbench.widgets.worker import Answer, Worker
+from workbench.widgets.working_view import WorkingView
 from workbench.widgets.writer.check import Measured
 from workbench.widgets.writer.code import write_code
 from workbench.widgets.writer.words import (
@@ -35,7 +35,7 @@ KEPT = " The text shown is the one before."
 STOPPED = "idle: stopped before anything was written."
 
 
-class LiveText(View):
+class LiveText(WorkingView):
     """A text and the verdict on its run; the newest order wins, and what was there stays until the answer is.
 
     Attributes:
@@ -113,23 +113,9 @@ class LiveText(View):
             raise ValueError(f"{Path(path).name!r} must end in .csv or .parquet for the pieces, in .html for a page.")
         return plots.save(self, path)
 
-    def say(self, sentence: str) -> None:
-        """Put a sentence on the status line; that an error is a ``ValueError`` helps nobody."""
-        super().say(sentence.replace("failed: ValueError: ", "failed: "))
-
-    def close(self) -> None:
-        """End the worker too."""
-        if hasattr(self, "worker"):  # what could not be made is closed as well
-            self.worker.close()
-        super().close()
-
     def still(self) -> tuple[str, str]:
         """Text, check, verdict and status as text and as HTML."""
         return write_page(self._written, verdict=self.verdict, status=self._said)
-
-    def _repr_html_(self) -> str:
-        """Return what stands in the view's place where it cannot be drawn."""
-        return self.still()[1]
 
     @property
     def _now(self) -> str:
