@@ -25,7 +25,7 @@ from workbench.insight.text_floor import PLOT, attribute_words, copy_in_language
 from workbench.models import GPT2Recommender
 from workbench.models.generation.texts import write_text
 from workbench.training import saved_run
-from workbench.training.batches import item_texts
+from workbench.training.text_sentences import item_texts
 
 ITEMS, LENGTH, SHOWN = 200, 80, 12  # training reads 80 pieces of a text
 HOW = {"greedy": {"how": "greedy"}, "sample": {"how": "sample", "temperature": 1.0, "top_p": 0.9}}

@@ -17,8 +17,8 @@ from workbench.language import Prompt, Spelling
 from workbench.language.tokenizer import encode
 from workbench.models import GPT2Recommender, start_recommender
 from workbench.models.generation.texts import write_text
-from workbench.training.batches import text_group
 from workbench.training.loss import sentence_loss
+from workbench.training.text_sentences import text_group
 
 IDS = [f"{row:03d}" for row in range(10)]
 REVIEW = ("task", "write", "review")

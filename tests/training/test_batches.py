@@ -174,9 +174,36 @@ def test_a_kind_that_is_not_in_every_step_brings_as_many_sentences_more(cycles, 
 
 def test_a_long_run_over_few_combinations_has_wishes_in_fewer_of_its_steps_and_none_at_its_end(cycles, tiny_config):
     few, many = make(cycles, tiny_config, epochs=100), make(cycles, tiny_config, epochs=500)
-    assert few.every["wish"] == 1 and many.every["wish"] == 4
+    assert few.every["wish"] == 1 and many.every["wish"] == round(len(many) / 400)
     with_wishes = [step for step in range(len(many)) if "wish" in many[step]]
-    assert with_wishes == list(range(0, round(0.8 * len(many)), 4))
+    assert with_wishes == list(range(0, round(0.8 * len(many)), many.every["wish"]))
+    rows = [len(many[step]["wish"]["words"]) for step in with_wishes[:3]]
+    assert rows == [4 * tiny_config.wishes] * 3  # at most four times as many, however rare
+
+
+def test_a_very_long_run_has_all_that_is_not_history_in_fewer_of_its_steps(cycles, tiny_config):
+    short, long = make(cycles, tiny_config, epochs=100), make(cycles, tiny_config, epochs=2_000)
+    rare = round(len(long) / module.LONG_RUN)
+    assert rare > 1 and long.every["description"] == rare * short.every["description"]
+    assert long.every["wish_after_history"] == rare * short.every["wish_after_history"]
+
+
+def test_items_that_stand_for_all_are_those_asked_for_and_some_drawn_evenly(wanderings, tiny_config):
+    sentences = make(wanderings, tiny_config, negatives=5)
+    counts = np.zeros(sentences.shares.size)
+    for step in range(len(sentences)):
+        group = sentences[step]["history"]
+        asked = set(group["targets"][group["targets"] >= 0].tolist())
+        drawn = group["drawn"].tolist()
+        assert asked <= set(drawn) and drawn == sorted(set(drawn)) and len(drawn) <= len(asked) + 5
+        assert (group["log_chances"] <= 0).all() and len(group["log_chances"]) == len(drawn)
+        counts[drawn] += 1
+    assert (counts > 0).all()
+
+
+def test_where_few_items_are_all_of_them_stand_in_the_softmax(wanderings, tiny_config):
+    assert "drawn" not in make(wanderings, tiny_config)[0]["history"]
+    assert "drawn" not in make(wanderings, tiny_config, negatives=0)[0]["history"]
 
 
 def test_a_wish_shares_its_chances_among_the_films_that_match_by_the_root_of_their_views(cycles, tiny_config, asked):

@@ -15,9 +15,9 @@ import torch
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.start import start_recommender
 from workbench.training import TrainingConfig, fine_tune, read_texts, watch
-from workbench.training.batches import item_texts, text_group
 from workbench.training.loss import sentence_loss
 from workbench.training.steps import training_arguments
+from workbench.training.text_sentences import item_texts, text_group
 
 QUICK = {"epochs": 30, "learning_rate": 1e-2, "wishes": 0, "wishes_after_history": 0, "descriptions": 0, "dropout": 0.0}
 

@@ -55,6 +55,49 @@ def test_bf16_is_close():
         assert (mine - theirs).norm() < 0.03 * theirs.norm()
 
 
+def test_rows_that_were_certain_to_be_drawn_change_nothing():
+    hidden, rows, targets = drawn(64, 30)
+    certain = restricted_cross_entropy(hidden, rows, targets, log_chances=torch.zeros(30))
+    torch.testing.assert_close(certain, restricted_cross_entropy(hidden, rows, targets))
+
+
+def test_a_row_drawn_with_chance_one_third_stands_for_three_but_for_itself_alone_where_it_follows():
+    hidden, rows, _ = drawn(1, 2)
+    scores = (hidden @ rows.T)[0]
+    log_chances = torch.tensor([1 / 3, 1 / 3]).log()
+    loss = restricted_cross_entropy(hidden, rows, torch.tensor([0]), log_chances=log_chances)
+    torch.testing.assert_close(loss, (scores[0].exp() + 3 * scores[1].exp()).log() - scores[0])
+
+
+def test_the_sum_over_drawn_rows_is_on_average_the_sum_over_all():
+    hidden, rows, targets = drawn(1, 40)
+    rng, n, target = np.random.default_rng(0), 10, int(targets[0])
+    whole = (hidden @ rows.T)[0].exp().sum()
+    sums = []
+    for _ in range(4_000):
+        chosen = np.union1d(rng.choice(40, size=n, replace=False), [target])
+        own = torch.tensor([int(np.searchsorted(chosen, target))])
+        log_chances = torch.full((len(chosen),), n / 40).log()
+        loss = restricted_cross_entropy(hidden, rows[chosen], own, log_chances=log_chances)
+        sums.append((loss + (hidden @ rows.T)[0, target]).exp())
+    assert torch.stack(sums).mean().item() == pytest.approx(whole.item(), rel=0.02)
+
+
+@pytest.mark.parametrize("chunk", [3, 64])
+def test_gradients_with_drawn_rows_are_those_of_the_corrected_scores(monkeypatch, chunk):
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    log_chances = torch.linspace(-3, 0, 12)
+
+    def corrected(hidden, rows, targets):
+        scores = hidden @ rows.T
+        own = torch.nn.functional.one_hot(targets, 12)
+        return cross_entropy(scores - log_chances * (1 - own), targets)
+
+    ours = both(*drawn(20, 12), lambda h, r, t: restricted_cross_entropy(h, r, t, log_chances=log_chances))
+    for mine, theirs in zip(ours, both(*drawn(20, 12), corrected), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
+
+
 def test_no_positions_cost_nothing():
     hidden, rows, _ = drawn(3, 4)
     assert restricted_cross_entropy(hidden[:0], rows, torch.zeros(0, dtype=torch.long)) == 0

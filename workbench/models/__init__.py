@@ -1,5 +1,6 @@
 """Everything that can rank: counting models, word matching and GPT-2. All of them answer one call, ``rank``."""
 
+from workbench.models.blend import Blend
 from workbench.models.catalog_vectors import embed_catalog
 from workbench.models.counting import EASE, CoOccurrence, Popularity, Transitions
 from workbench.models.gpt2 import GPT2Recommender
@@ -11,6 +12,7 @@ from workbench.models.vectors import embed_items, embed_profiles, embed_text, em
 __all__ = [
     "BM25",
     "EASE",
+    "Blend",
     "CoOccurrence",
     "GPT2Recommender",
     "Popularity",

@@ -12,7 +12,7 @@ import pandas as pd
 from workbench.catalogs import Split
 from workbench.catalogs.schema import time_values
 from workbench.evaluation.metrics import mean_ranks, ndcg_values
-from workbench.models.ranking import Histories, in_time_order, item_codes, rank_in_blocks
+from workbench.models.ranking import Histories, as_histories, in_time_order, item_codes, rank_in_blocks
 
 BLOCK = 512  # users scored at once
 DAY = 86_400 * 10**9  # nanoseconds
@@ -100,10 +100,21 @@ class CountingRanker(ABC):
             ValueError: If an item of a history or of ``candidates`` is unknown.
             RuntimeError: If the ranker was not fitted.
         """
+        rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
+        return rank_in_blocks(self._fitted(), histories, items=self._index, block_size=BLOCK, **rules)
+
+    def scores(self, histories: Histories) -> np.ndarray:
+        """Scores of all items, higher is better, for every history; (n_users, n_items).
+
+        Raises:
+            RuntimeError: If the ranker was not fitted.
+        """
+        return self._fitted()(item_codes(as_histories(histories), items=self._index))
+
+    def _fitted(self) -> Scorer:
         if self.items is None:
             raise RuntimeError(f"this {type(self).__name__} has counted nothing yet; call fit or tune first.")
-        rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
-        return rank_in_blocks(self._score, histories, items=self._index, block_size=BLOCK, **rules)
+        return self._score
 
     @abstractmethod
     def _scorer(self) -> Scorer:

@@ -16,25 +16,30 @@ What is predicted of an item are the edges of its path in the trie: its number, 
 takes several, each word that is not certain in turn, and a wish predicts one film that matches.
 """
 
-from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
 from workbench.catalogs import Split
 from workbench.language.requests import held_out, phrase, read_requests
-from workbench.language.tokenizer import encode
 from workbench.language.trie import Trie
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.training import sizing
 from workbench.training.config import TrainingConfig
 from workbench.training.marks import read_situations
+from workbench.training.text_sentences import item_texts, review_texts, some_words, text_group
 from workbench.training.windows import NO_TARGET, by_length, cut_windows, padded, read_histories
 
-LEAST_STEPS, STEPS_PER_ITEM = 560, 2 / 3  # length of a run whose epochs are not given; see LOG.md
 LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION = 400, 1 / 3  # more steps with wishes would cost histories; see LOG.md
+LONG_RUN = 2_000  # steps from which on all that is not history becomes rarer
+ROWS = {  # of each kind beside history: which setting says how many, and how many times that a step has at most
+    "wish": ("wishes", 4),
+    "wish_after_history": ("wishes_after_history", 2),
+    "description": ("descriptions", 4),
+    "review": ("reviews", 4),
+}
 WISHES_END = 0.8  # of the run: what the last steps could still teach of wishes is little
 POOL = 8  # steps whose sentences are sorted by length together, so that little of a batch is padding
 Batch = dict[str, dict[str, torch.Tensor]]
@@ -54,9 +59,10 @@ class Sentences(Dataset):
         self._window = 1 + max(1, round(config.max_history / words.mean_length))
         self.windows = cut_windows(self.histories, self._window)
         self.choices = _choices(words.trie)
-        self.steps_per_epoch = -(-len(self.windows) // config.batch_users)
-        steps = max(LEAST_STEPS, STEPS_PER_ITEM * len(recommender.catalog))
-        self.epochs = config.epochs or ceil(steps / self.steps_per_epoch)
+        self.batch_users = config.batch_users or sizing.windows_in_step(split.train)
+        self.steps_per_epoch = ceil(len(self.windows) / self.batch_users)
+        sizes = {"n_items": len(recommender.catalog), "n_events": len(split.train)}
+        self.epochs = config.epochs or sizing.epochs(**sizes, steps_per_epoch=self.steps_per_epoch)
         self.requests = read_requests(recommender.catalog)
         self.trained_requests = self.requests.trained
         self.texts = item_texts(recommender.catalog)
@@ -64,7 +70,9 @@ class Sentences(Dataset):
         self.situations = read_situations(split, self.users, recommender.vocabulary)
         lengths = np.array([len(history) for history in self.histories])
         # a wish spread evenly would teach that unknown items are as likely as well-known ones, which histories deny
-        self.fame = (1 + np.bincount(np.concatenate(self.histories), minlength=len(recommender.catalog))) ** 0.5
+        counts = np.bincount(np.concatenate(self.histories), minlength=len(recommender.catalog))
+        self.fame, self.shares = (1 + counts) ** 0.5, counts / counts.sum()
+        self.negatives = self._negatives()
         self.chance = np.maximum(lengths - 1, 0) / max((lengths - 1).clip(0).sum(), 1)
         self.every = self._kinds()
         self._plan: tuple[int, list[np.ndarray]] = (-1, [])
@@ -85,33 +93,39 @@ class Sentences(Dataset):
         if "wish_after_history" in due:
             batch["wish_after_history"] = self._wish_after_history_group(rng)
         if "description" in due:
-            size = self.config.descriptions * self.every["description"]
-            batch["description"] = text_group(self.recommender, [self._one_text(rng) for _ in range(size)])
+            some = [self._one_text(rng) for _ in range(self._size("description"))]
+            batch["description"] = text_group(self.recommender, some)
         if "review" in due:
             own = np.random.default_rng((self.config.seed, 5, step))
-            chosen = own.integers(len(self.reviews), size=self.config.reviews * self.every["review"])
+            chosen = own.integers(len(self.reviews), size=self._size("review"))
             batch["review"] = text_group(self.recommender, [self.reviews[i] for i in chosen], kind="review")
         return {name: group for name, group in batch.items() if group}
 
     def _kinds(self) -> dict[str, int]:
-        """In which steps a kind comes, beside histories: every nth, n times as many, since few rows cost like many."""
+        """In which steps a kind comes, beside histories: every nth; its rows are then up to four times as many."""
         n_wishes, every = len(self.trained_requests), {}
+        rare = max(1, round(len(self) / LONG_RUN))  # a long run has time for all of this in few of its steps
         if n_wishes and self.config.wishes:
             enough = max(LEAST_WISH_STEPS, WISH_STEPS_PER_COMBINATION * n_wishes)
-            every["wish"] = min(max(1, round(len(self) / enough)), 4)
+            every["wish"] = max(1, round(len(self) / enough))
         if n_wishes and self.config.wishes_after_history and self.chance.any():
-            every["wish_after_history"] = 2
+            every["wish_after_history"] = 2 * rare
         if self.texts and self.config.descriptions:
-            every["description"] = 4
+            every["description"] = 4 * rare
         if self.reviews:
-            every["review"] = 4
+            every["review"] = 4 * rare
         return every
+
+    def _size(self, kind: str) -> int:
+        """Rows of a kind in a step that has it: few rows cost nearly as much as some more."""
+        name, most = ROWS[kind]
+        return getattr(self.config, name) * min(self.every[kind], most)
 
     def _epoch_plan(self, epoch: int) -> list[np.ndarray]:
         """Which windows each step of the epoch reads: shuffled, then sorted by length inside pools of steps."""
         if self._plan[0] != epoch:
             order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self.windows))
-            rows, steps = self.config.batch_users, []
+            rows, steps = self.batch_users, []
             for first in range(0, len(order), POOL * rows):
                 pool = order[first : first + POOL * rows]
                 steps += [pool[part] for part in by_length(self.windows[pool, 3], rows)]
@@ -141,7 +155,23 @@ class Sentences(Dataset):
                 sentence += [*marks, *words.spelled[row]]
             rows.append(sentence[:-1])
             targets.append(follows)
-        return self._group(rows, targets)
+        group = self._group(rows, targets)
+        return group | self._drawn(group["targets"], step) if self.negatives else group
+
+    def _negatives(self) -> int:
+        """How many items are drawn to stand against the right one; 0: all items stand there."""
+        n_items, asked = len(self.recommender.catalog), self.config.negatives
+        if not self.recommender.vocabulary.one_word:
+            return 0
+        return min(sizing.negatives(n_items) if asked is None else asked, n_items - 1)
+
+    def _drawn(self, targets: torch.Tensor, step: int) -> dict[str, torch.Tensor]:
+        """Items that stand for all in a step's softmax: those it asks for, and some drawn evenly."""
+        asked, n_items = targets[targets >= 0].numpy(), len(self.recommender.catalog)
+        rng = np.random.default_rng((self.config.seed, 8, step))
+        drawn = np.union1d(asked, rng.choice(n_items, size=self.negatives, replace=False))
+        missed = (1 - self.shares[drawn]) ** len(asked) * (1 - self.negatives / n_items)
+        return {"drawn": torch.from_numpy(drawn), "log_chances": torch.from_numpy(np.log1p(-missed).astype(np.float32))}
 
     def _group(self, rows: list[list[int]], targets: list[list[int]]) -> dict[str, torch.Tensor]:
         """Rows and targets, cut where the model reads no more."""
@@ -171,7 +201,7 @@ class Sentences(Dataset):
     def _wish_pool(self, pool: int) -> list[list[Wish]]:
         """The wishes of a pool of steps: sorted by length, cut into steps, shuffled."""
         if self._wishes[0] != pool:
-            rng, n = np.random.default_rng((self.config.seed, 3, pool)), self.config.wishes * self.every["wish"]
+            rng, n = np.random.default_rng((self.config.seed, 3, pool)), self._size("wish")
             wishes = [self._wish(rng) for _ in range(POOL * n)]
             steps = [[wishes[i] for i in part] for part in by_length([len(words) for words, _ in wishes], n)]
             rng.shuffle(steps)
@@ -182,15 +212,14 @@ class Sentences(Dataset):
         combination = self.trained_requests[rng.integers(len(self.trained_requests))]
         if rng.random() < 0.2 and self.texts:  # a wish in the words of one item's own text
             row, text = self._one_text(rng)
-            return self._request_words(_some_words(text, rng)), np.array([row])
+            return self._request_words(some_words(text, rng)), np.array([row])
         return self._request_words(self._phrase(combination, rng)), self.requests.matches[combination]
 
     def _wish_after_history_group(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         words, template = self.recommender.vocabulary, self.recommender.template
         keep = template.max_history_with_request
         rows, targets = [], []
-        size = self.config.wishes_after_history * self.every["wish_after_history"]
-        for user in rng.choice(len(self.histories), size=size, p=self.chance):
+        for user in rng.choice(len(self.histories), size=self._size("wish_after_history"), p=self.chance):
             history = self.histories[user]
             place = int(rng.integers(1, len(history)))
             combination = self._wish_for(int(history[place]), rng)
@@ -225,58 +254,12 @@ class Sentences(Dataset):
         """A wish; in two of five cases with a few words around it that say nothing, as people do."""
         request = phrase(combination, rng, language="zh" if rng.random() < 0.5 else "en")
         if self.texts and rng.random() < 0.4:
-            chatter = _some_words(self._one_text(rng)[1], rng, at_most=4)
+            chatter = some_words(self._one_text(rng)[1], rng, at_most=4)
             request = f"{chatter} {request}" if rng.random() < 0.5 else f"{request} {chatter}"
         return request
 
     def _request_words(self, request: str) -> list[int]:
         return self.recommender.template.request_words(self.recommender.vocabulary, self.recommender.tokenizer, request)
-
-
-def text_group(
-    recommender: GPT2Recommender, texts: Sequence[tuple[int, str]], *, kind: str = "description"
-) -> dict[str, torch.Tensor]:
-    """Sentences "item -> its text", one for each (catalog row, text); ``kind`` "description" or "review"."""
-    vocabulary, rows, targets = recommender.vocabulary, [], []
-    asked = vocabulary.control("describe") if kind == "description" else vocabulary.task("review")
-    for row, text in texts:
-        pieces, item = encode(recommender.tokenizer, text)[:80], vocabulary.spelled[row]
-        rows.append([*item, asked, *pieces])
-        targets.append([*[NO_TARGET] * len(item), *pieces, vocabulary.control("end")])
-    at_most = recommender.model.config.n_positions
-    return {"words": padded(rows, 0, at_most=at_most), "targets": padded(targets, NO_TARGET, at_most=at_most)}
-
-
-def review_texts(train: pd.DataFrame, recommender: GPT2Recommender) -> list[tuple[int, str]]:
-    """(catalog row, text) of every review among the training events.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    column = train["review"] if "review" in train else pd.Series("", index=train.index)
-    written = train[column.fillna("").astype(str).str.strip() != ""]
-    if not len(written):
-        raise ValueError("reviews is above 0, but no training event has a text in a column 'review'. Set reviews=0.")
-    rows = pd.Index(recommender.vocabulary.spelling.items, dtype=object).get_indexer(written["item_id"])
-    return [(int(row), str(text)[:600]) for row, text in zip(rows, written["review"], strict=True)]
-
-
-def item_texts(catalog: pd.DataFrame) -> list[tuple[int, str]]:
-    """(catalog row, text) of every description in the catalog; the title alone where there is none."""
-    texts = []
-    for row, item in enumerate(catalog.to_dict("records")):
-        own = [item.get(name) for name in ("description", "description_zh")]
-        own = [text for text in own if isinstance(text, str) and text]
-        texts += [(row, text[:600]) for text in own or [str(item["title"])]]
-    return texts
-
-
-def _some_words(text: str, rng: np.random.Generator, *, at_most: int = 8) -> str:
-    """A few neighbouring words of a text (characters of a Chinese one), as a person might remember it."""
-    parts, glue = (text.split(), " ") if " " in text else (list(text), "")
-    size = int(rng.integers(min(3, at_most - 2), at_most + 1))
-    start = int(rng.integers(0, max(1, len(parts) - size + 1)))
-    return glue.join(parts[start : start + size])
 
 
 def _choices(trie: Trie) -> list[list[int]]:

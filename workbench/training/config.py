@@ -6,12 +6,12 @@ from math import inf
 LIMITS = {
     **dict.fromkeys(("epochs", "batch_users", "validate_every", "patience", "max_history"), (1, inf)),
     **dict.fromkeys(("layers", "width", "heads"), (1, inf)),
-    **dict.fromkeys(("wishes", "wishes_after_history", "descriptions", "reviews"), (0, inf)),
+    **dict.fromkeys(("wishes", "wishes_after_history", "descriptions", "reviews", "negatives"), (0, inf)),
     **dict.fromkeys(("learning_rate", "weight_decay"), (0, inf)),
     "warmup": (0, 1),
     "dropout": (0, 0.99),
 }
-CHOSEN_BY_SIZE = ("epochs", "learning_rate", "validate_every")  # may be None
+CHOSEN_BY_SIZE = ("epochs", "batch_users", "learning_rate", "validate_every", "negatives")  # may be None
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class TrainingConfig:
     """Settings of :func:`workbench.training.fine_tune`; the defaults were chosen on validation data, see LOG.md.
 
     Attributes:
-        epochs: Passes over every history, at most; early stopping may end sooner. None: as many as give two steps for
-            every three items of the catalog, since each item's row needs its share of updates, and at least 560 steps.
-        learning_rate: Highest rate of AdamW, after the warm-up and before the cosine. None: 0.002 for runs of fewer
-            than 1,000 steps, 0.0015 for longer ones. A published base wants much less: give it.
+        epochs: Passes over every history, at most; early stopping may end sooner. None: by the size of the data, see
+            ``sizing.epochs``.
+        learning_rate: Highest rate of AdamW, after the warm-up and before the cosine. None: by the length of the run,
+            see ``sizing.learning_rate``. A published base wants much less: give it.
         weight_decay: Of AdamW, on all matrices.
-        batch_users: Windows of history in one step.
+        batch_users: Windows of history in one step. None: 32, or as many as hold about 800 events.
         wishes: Request sentences without a history, for one step on average; 0 turns them off.
         wishes_after_history: Request sentences behind a history, for one step on average; 0 turns them off.
         descriptions: Sentences "item -> its text", for one step on average; 0 turns them off.
@@ -49,7 +49,7 @@ class TrainingConfig:
     epochs: int | None = None
     learning_rate: float | None = None
     weight_decay: float = 0.1
-    batch_users: int = 32
+    batch_users: int | None = None
     wishes: int = 64
     wishes_after_history: int = 8
     descriptions: int = 2
@@ -67,6 +67,7 @@ class TrainingConfig:
     context: tuple[str, ...] = ()
     profile: tuple[str, ...] = ()
     reviews: int = 0
+    negatives: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that could only fail later."""

@@ -18,40 +18,64 @@ from workbench.models.generation.constraint import TrieTable, trie_table
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
 WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08, "review": 0.08}
 ROUND = 256  # positions are filled up to a multiple: few shapes, as in ``batches.py``
-CHUNK = 2048  # positions per chunk: 2048 x 3,416 float32 logits are 28 MB
+CHUNK = 512  # positions per chunk: 512 x 3,416 float32 logits are 7 MB, which a processor's cache holds
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """Sum of -log softmax(hidden @ rows.T)[target]; gradients for hidden and rows."""
+    """Sum of -log softmax(hidden @ rows.T)[target]; gradients for hidden and rows.
+
+    The slope of the loss is the softmax, minus 1 at the target. The tokens x items numbers are touched as seldom as can
+    be: they stay exponentials, and dividing by their sums and subtracting the targets is left to the small sides.
+    """
 
     @staticmethod
-    def forward(ctx, hidden: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor, n: int, dtype: torch.dtype):
+    def forward(
+        ctx,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        targets: torch.Tensor,
+        log_chances: torch.Tensor | None,
+        n: int,
+        dtype: torch.dtype,
+    ):
         """Shapes: hidden (m, d), zeros from row n on; rows (n_words, d); targets (m,), of which n count."""
         low_rows = rows.to(dtype)
-        grad_hidden = torch.empty_like(hidden)
+        grad_hidden = torch.empty_like(hidden, dtype=torch.float32)
         grad_rows = torch.zeros_like(rows, dtype=torch.float32)
         total = hidden.new_zeros((), dtype=torch.float32)
         for first in range(0, len(hidden), CHUNK):
             part = slice(first, first + CHUNK)
             low_hidden, target = hidden[part].to(dtype), targets[part, None]
-            log_chances = (low_hidden @ low_rows.T).float().log_softmax(1)  # (chunk, n_words)
-            total -= log_chances.gather(1, target)[: max(n - first, 0)].sum()
-            # the slope of the loss is softmax minus 1 at the target; that of a filler meets zeros or is dropped
-            slope = log_chances.exp_().scatter_add_(1, target, -torch.ones_like(target, dtype=torch.float32)).to(dtype)
-            grad_hidden[part] = (slope @ low_rows).to(hidden.dtype)
-            grad_rows += (slope.T @ low_hidden).float()
-        ctx.save_for_backward(grad_hidden, grad_rows.to(rows.dtype))
+            logits = (low_hidden @ low_rows.T).float()  # (chunk, n_words)
+            if log_chances is not None:
+                own = logits.gather(1, target)
+                logits.sub_(log_chances).scatter_(1, target, own)
+            logits -= logits.amax(1, keepdim=True)
+            own = logits.gather(1, target)
+            sums = logits.exp_().sum(1, keepdim=True)
+            total += (sums.log() - own)[: max(n - first, 0)].sum()
+            powers = logits.to(dtype)
+            grad_hidden[part] = (powers @ low_rows).float() / sums
+            grad_rows += (powers.T @ (low_hidden / sums).to(dtype)).float()
+        grad_hidden -= functional.embedding(targets, rows)
+        grad_rows.index_add_(0, targets, -hidden.float())  # fillers are zeros
+        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_rows.to(rows.dtype))
         return total
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):
         """Scale the gradients that forward left."""
         grad_hidden, grad_rows = ctx.saved_tensors
-        return grad * grad_hidden, grad * grad_rows, None, None, None
+        return grad * grad_hidden, grad * grad_rows, None, None, None, None
 
 
 def restricted_cross_entropy(
-    hidden: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor, *, dtype: torch.dtype = torch.float32
+    hidden: torch.Tensor,
+    rows: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    log_chances: torch.Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Mean cross-entropy in nats over the words of ``rows``, at least 0.
 
@@ -59,6 +83,9 @@ def restricted_cross_entropy(
         hidden: States that are followed by a word of this kind, (n, d_model).
         rows: Embedding rows of all words of this kind, (n_words, d_model).
         targets: Which of them followed, 0 .. n_words - 1; (n,).
+        log_chances: Where the rows were drawn from more, log of the chance each had to be drawn, (n_words,). A row of
+            chance c then stands for 1/c rows like it, but the one that followed for itself alone (Horvitz and Thompson,
+            1952): the sum in the softmax has the expectation of the sum over all.
         dtype: Of the matrix products; sums are float32.
 
     Example:
@@ -68,11 +95,17 @@ def restricted_cross_entropy(
     """
     n = len(targets)
     hidden, targets = functional.pad(hidden, (0, 0, 0, -n % ROUND)), functional.pad(targets, (0, -n % ROUND))
-    return _ChunkedCrossEntropy.apply(hidden, rows, targets, n, dtype) / max(n, 1)
+    return _ChunkedCrossEntropy.apply(hidden, rows, targets, log_chances, n, dtype) / max(n, 1)
 
 
 def path_loss(
-    hidden: torch.Tensor, rows: torch.Tensor, edges: torch.Tensor, *, trie: Trie, dtype: torch.dtype = torch.float32
+    hidden: torch.Tensor,
+    rows: torch.Tensor,
+    edges: torch.Tensor,
+    *,
+    trie: Trie,
+    drawn: tuple[torch.Tensor, torch.Tensor] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Mean cost of an item in nats, at least 0: of its first word among all first words, and of each further choice.
 
@@ -81,6 +114,8 @@ def path_loss(
         rows: Embedding rows of all words, (n_words, d_model).
         edges: Which edge of the trie follows each, (n,); one for every item is an edge of the root.
         trie: Over the spellings of all items.
+        drawn: First words that stand for all of them: their edges in order, those that follow among them, and the log
+            of the chance each had to be drawn; both (n_drawn,). None: all first words.
         dtype: Of the matrix products; sums are float32.
 
     Example:
@@ -92,8 +127,9 @@ def path_loss(
     """
     table, n_first = trie_table(trie, rows.device), int(trie.first_edges[1])
     begins = edges < n_first
-    firsts = functional.embedding(table.words[:n_first], rows)  # of all first words
-    first = restricted_cross_entropy(hidden[begins], firsts, edges[begins], dtype=dtype)
+    choices, log_chances = drawn or (torch.arange(n_first, device=rows.device), None)
+    firsts, targets = functional.embedding(table.words[choices], rows), torch.searchsorted(choices, edges[begins])
+    first = restricted_cross_entropy(hidden[begins], firsts, targets, log_chances=log_chances, dtype=dtype)
     if trie.longest == 1:
         return first
     return first + _fork_losses(hidden[~begins], rows, edges[~begins], table, dtype).sum() / max(begins.sum(), 1)
@@ -139,7 +175,8 @@ def sentence_loss(
             if name in ("description", "review"):
                 losses[name] = restricted_cross_entropy(hidden, text_rows, targets, dtype=dtype)
             else:
-                losses[name] = path_loss(hidden, rows, targets, trie=vocabulary.trie, dtype=dtype)
+                drawn = (group["drawn"], group["log_chances"]) if "drawn" in group else None
+                losses[name] = path_loss(hidden, rows, targets, trie=vocabulary.trie, drawn=drawn, dtype=dtype)
     losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())
     return losses
 

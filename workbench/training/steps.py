@@ -9,6 +9,7 @@ from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.training import sizing
 from workbench.training.batches import Batch
 from workbench.training.config import TrainingConfig
 from workbench.training.loss import SentenceModel
@@ -50,14 +51,11 @@ def take_steps(
 
 def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, precision: str) -> TrainingArguments:
     """The settings of a run in the Trainer's words."""
-    rate = config.learning_rate
-    if rate is None:
-        rate = 0.002 if steps < 1_000 else 0.0015  # a short run must hurry, a long one need not; see LOG.md
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the dataset is the whole run, one batch per row
         per_device_train_batch_size=1,
-        learning_rate=rate,
+        learning_rate=sizing.learning_rate(steps) if config.learning_rate is None else config.learning_rate,
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, round(config.warmup * steps)),

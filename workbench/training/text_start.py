@@ -9,12 +9,13 @@ from torch.utils.data import Dataset
 from transformers import TrainerCallback
 
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.training.batches import Batch, item_texts, text_group
+from workbench.training.batches import Batch
 from workbench.training.config import TrainingConfig
 from workbench.training.loss import SentenceModel
 from workbench.training.precision import best_device, choose_precision
 from workbench.training.progress import Notice, ProgressDisplay
 from workbench.training.steps import take_steps
+from workbench.training.text_sentences import item_texts, text_group
 
 READINGS, ROWS = 3, 32  # of every text; sentences in a step
 LEAST_STEPS = 60  # a small catalog is read more often

@@ -13,6 +13,7 @@ from workbench.training import TrainingConfig, fine_tune
 from workbench.training.checkpoints import Checkpoints
 from workbench.training.keys import run_key
 from workbench.training.runs import run_folder
+from workbench.training.sizing import windows_in_step
 from workbench.widgets.worker import is_out_of_memory
 
 
@@ -66,7 +67,12 @@ class TrainingPlan:
 
     def halved(self) -> "TrainingPlan":
         """The same with half the users in a step; another run, with another key."""
-        return replace(self, config=replace(self.config, batch_users=max(1, self.config.batch_users // 2)))
+        return replace(self, config=replace(self.config, batch_users=max(1, self.batch_users // 2)))
+
+    @property
+    def batch_users(self) -> int:
+        """Windows of history in one step."""
+        return self.config.batch_users or windows_in_step(self.split.train)
 
     def train(self, **hooks: Any) -> GPT2Recommender:
         """Train, or go on where there is something to go on with; ``hooks`` as ``fine_tune`` takes them."""
@@ -103,7 +109,7 @@ class TrainingPlan:
     def advise(self, error: Exception) -> str:
         """What helps against an error that comes from the folder or from memory, and why; empty for all others."""
         if is_out_of_memory(error):
-            return f"Give batch_users below {self.config.batch_users}, or a smaller width: memory ran out."
+            return f"Give batch_users below {self.batch_users}, or a smaller width: memory ran out."
         if isinstance(error, FileExistsError):
             return f"Name another folder: {self.folder} is no saved run, and saving would delete what it holds."
         if isinstance(error, PermissionError | NotADirectoryError):

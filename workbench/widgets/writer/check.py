@@ -12,7 +12,7 @@ from workbench.evaluation.texts import score_texts, summarize_texts
 from workbench.insight.text_floor import attribute_words, copy_in_language
 from workbench.models import GPT2Recommender
 from workbench.models.generation import write_text
-from workbench.training.batches import item_texts
+from workbench.training.text_sentences import item_texts
 
 FLOOR, RUN = "nearest copy", "This run"
 LENGTH = 80  # word pieces of a text that is measured: training reads as many

@@ -1,0 +1,115 @@
+"""Several recommenders as one: GPT-2s that began with different seeds, and a ranker that counts."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from workbench.catalogs import Split
+from workbench.evaluation.metrics import mean_ranks, ndcg_values
+from workbench.models.floor import CountingRanker
+from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.ranking import Histories, as_histories, top_k
+
+BLOCK = 512  # users scored at once
+
+
+@dataclass(eq=False)
+class Blend:
+    """The mean probability of several GPT-2s, times what a counting ranker says, to some power.
+
+    The score of an item is ``log p + weight * log(c / max c + offset)``: p its mean probability, c its count score, of
+    which only the share of the user's highest matters. Both settings are chosen by ``tune``.
+
+    Attributes:
+        models: GPT-2s of one catalog.
+        floor: A fitted counting ranker of all its items; None: the GPT-2s alone.
+        weight: Of the counting ranker, 0 or more.
+        offset: What an item gets that counting knows nothing of, as a share of the highest.
+        tuning: After ``tune``, one row per setting with its validation NDCG@10, the best first.
+    """
+
+    grid: ClassVar = {"weight": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0), "offset": (0.003, 0.01, 0.03, 0.1, 0.3)}
+    start: ClassVar[str] = "its parts'"
+
+    models: Sequence[GPT2Recommender]
+    floor: CountingRanker | None = None
+    weight: float = 0.3
+    offset: float = 0.03
+    tuning: pd.DataFrame | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse parts that know different items."""
+        self.items = self.models[0].catalog["item_id"].tolist()
+        for part in [*self.models[1:], *([self.floor] if self.floor else [])]:
+            own = part.catalog["item_id"].tolist() if isinstance(part, GPT2Recommender) else part.items
+            if own != self.items:
+                raise ValueError("the parts of a blend know different items; fit all of them on one catalog.")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was chosen, and of how many models."""
+        chosen = {"weight": self.weight, "offset": self.offset} if self.floor else {}
+        return {"models": len(self.models)} | chosen
+
+    def tune(self, split: Split) -> Self:
+        """Choose weight and offset with the best NDCG@10 on the validation items; ties keep the smaller weight."""
+        if self.floor is None:
+            return self
+        histories = {user: items for user, items in split.histories("validation").items() if items}
+        wanted = dict(zip(split.validation["user_id"], split.validation["item_id"], strict=True))
+        grid = list(itertools.product(*self.grid.values()))
+        gained, users = np.zeros(len(grid)), list(histories)
+        for first in range(0, len(users), BLOCK):
+            block = {user: histories[user] for user in users[first : first + BLOCK]}
+            targets = pd.Index(self.items).get_indexer([wanted[user] for user in block])
+            parts, allowed = self._parts(block), self._unseen(block)
+            for place, (weight, offset) in enumerate(grid):
+                scores = _joined(*parts, weight=weight, offset=offset)
+                gained[place] += ndcg_values(mean_ranks(scores, targets=targets, allowed=allowed), k=10).sum()
+        rows = [dict(zip(self.grid, values, strict=True)) for values in grid]
+        self.tuning = pd.DataFrame(rows).assign(**{"ndcg@10": gained / len(split.validation)})
+        self.tuning = self.tuning.sort_values("ndcg@10", ascending=False, kind="stable", ignore_index=True)
+        self.weight, self.offset = map(float, self.tuning.loc[0, ["weight", "offset"]])
+        return self
+
+    def rank(
+        self,
+        histories: Histories,
+        *,
+        k: int = 10,
+        exclude_seen: bool = True,
+        candidates: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The k best items for every history; see ``GPT2Recommender.rank``."""
+        histories = as_histories(histories)
+        users, tables = list(histories), []
+        for first in range(0, max(len(users), 1), BLOCK):
+            block = {user: histories[user] for user in users[first : first + BLOCK]}
+            scores = _joined(*self._parts(block), weight=self.weight, offset=self.offset)
+            seen = list(block.values()) if exclude_seen else None
+            rules = {"k": k, "seen": seen, "candidates": candidates}
+            tables.append(top_k(scores, users=list(block), items=self.items, **rules))
+        return pd.concat(tables, ignore_index=True)
+
+    def _parts(self, block: dict[str, list[str]]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Log of the mean probability, and count scores as shares of the highest; each (n_users, n_items)."""
+        logs = np.stack([model.log_probabilities(block) for model in self.models])
+        mean = np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
+        if self.floor is None:
+            return mean, None
+        counts = np.maximum(self.floor.scores(block), 0)
+        return mean, counts / np.maximum(counts.max(axis=1, keepdims=True), 1e-12)
+
+    def _unseen(self, block: dict[str, list[str]]) -> np.ndarray:
+        allowed = np.ones((len(block), len(self.items)), dtype=bool)
+        for row, history in enumerate(block.values()):
+            allowed[row, pd.Index(self.items).get_indexer(history)] = False
+        return allowed
+
+
+def _joined(logs: np.ndarray, shares: np.ndarray | None, *, weight: float, offset: float) -> np.ndarray:
+    return logs if shares is None or not weight else logs + weight * np.log(shares + offset)
