@@ -9,8 +9,9 @@ notebooks keep theirs; calling again goes on with what is missing. Training take
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,15 @@ from workbench.evaluation.comparison import METRICS
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
 from workbench.language import request_table
 from workbench.models import BM25, EASE, CoOccurrence, GPT2Recommender, Popularity, Transitions
+from workbench.models.floor import CountingRanker
 from workbench.training import TrainingConfig, saved_run
 from workbench.training.keys import run_key
 
 K = (5, 10, 20)
 FLOORS = {"popularity": Popularity, "transitions": Transitions, "co-occurrence": CoOccurrence, "EASE": EASE}
+MOST_FOR_EASE = 10_000  # items
 HISTORY_ONLY = {"wishes": 0, "wishes_after_history": 0, "descriptions": 0}
 MODELS = {"GPT-2": {}, "GPT-2 history only": HISTORY_ONLY}
-Trained = dict[str, list[GPT2Recommender]]
 
 
 def measure(
@@ -38,6 +40,8 @@ def measure(
     *,
     seeds: Sequence[int] = (0, 1, 2),
     config: TrainingConfig | None = None,
+    models: Mapping[str, Row] = MODELS,
+    requests: bool = True,
     results: Path = RESULTS,
     runs: Path | None = None,
 ) -> Row:
@@ -47,23 +51,34 @@ def measure(
         split: Leave-one-out of the dataset.
         seeds: Of GPT-2's trainings.
         config: Its settings; the defaults when None.
+        models: Which settings each row of GPT-2 changes.
+        requests: Whether requests are measured too.
         results: Folder of the page.
         runs: Folder of the saved runs; the notebooks' when None.
     """
     page = Page(results / f"{split.dataset.name}.json")
-    page.figures |= {"dataset": split.dataset.name, "machine": machine(), "seeds": list(seeds)}
-    for name, floor in FLOORS.items():
+    page.figures |= {"dataset": split.dataset.name, "seeds": list(seeds)}
+    page.figures.setdefault("machine", machine())  # of the first row; each row names its own
+    for name, floor in floors_of(split).items():
         make = row_of(page, split, name, lambda floor=floor: floor().tune(split))
         page.once("rankers", name, key=fingerprint(split, name, floor.grid), make=make)
     if split.dataset.name == "films":
         make = row_of(page, split, "oracle", lambda: films.OracleRanker(films.films_truth()))
         truth = [path.read_text("utf-8") for path in sorted(Path(films.__file__).parent.glob("*.py"))]
         page.once("rankers", "oracle", key=fingerprint(split, "oracle", truth), make=make)
-    trained = train(page, split, seeds=seeds, config=config or TrainingConfig(), runs=runs)
-    summarize(page, split, seeds=seeds)
-    answer_requests(page, split, trained["GPT-2"])
+    config = config or TrainingConfig()
+    train(page, split, seeds=seeds, config=config, models=models, runs=runs)
+    summarize(page, split, seeds=seeds, models=models)
+    if requests:
+        answer_requests(page, split, [replace(config, seed=seed) for seed in seeds], runs=runs)
     page.save()
     return page.figures
+
+
+def floors_of(split: Split) -> dict[str, type[CountingRanker]]:
+    """The floors; without EASE where its matrix of items by items would take an hour to tune."""
+    large = len(split.dataset.catalog) > MOST_FOR_EASE
+    return {name: floor for name, floor in FLOORS.items() if not (large and name == "EASE")}
 
 
 def row_of(page: Page, split: Split, name: str, make: Callable[[], Ranker]) -> Callable[[], tuple[Row, HeldOutRanks]]:
@@ -102,23 +117,22 @@ def joined_cards(known: Row, card: Row) -> Row:
     return joined
 
 
-def train(page: Page, split: Split, *, seeds: Sequence[int], config: TrainingConfig, runs: Path | None) -> Trained:
-    """GPT-2 and GPT-2 without requests and descriptions, one run per seed, each measured and saved."""
-    trained: Trained = {name: [] for name in MODELS}
+def train(
+    page: Page,
+    split: Split,
+    *,
+    seeds: Sequence[int],
+    config: TrainingConfig,
+    models: Mapping[str, Row],
+    runs: Path | None,
+) -> None:
+    """Every row of GPT-2, one run per seed, each measured and saved."""
     for seed in seeds:
-        for name, changes in MODELS.items():
+        for name, changes in models.items():
             own = replace(config, seed=seed, **changes)
             key = fingerprint(split, run_key(split, base="small", spelling="atomic", config=own))
-            recommender = None
-
-            def make(own: TrainingConfig = own) -> GPT2Recommender:
-                nonlocal recommender
-                recommender = finished_run(split, config=own, folder=runs)
-                return recommender
-
-            page.once("runs", f"{name}, seed {seed}", key=key, make=row_of(page, split, f"{name}, seed {seed}", make))
-            trained[name].append(recommender or finished_run(split, config=own, folder=runs))
-    return trained
+            make = row_of(page, split, f"{name}, seed {seed}", partial(finished_run, split, config=own, folder=runs))
+            page.once("runs", f"{name}, seed {seed}", key=key, make=make, lists=seed == seeds[0])
 
 
 def finished_run(
@@ -131,10 +145,10 @@ def finished_run(
     return recommender
 
 
-def summarize(page: Page, split: Split, *, seeds: Sequence[int]) -> None:
+def summarize(page: Page, split: Split, *, seeds: Sequence[int], models: Mapping[str, Row] = MODELS) -> None:
     """Means over seeds, paired differences, and the share of the way to the oracle: all from the kept ranks."""
-    runs = {name: [page.held_out(f"{name}, seed {seed}") for seed in seeds] for name in MODELS}
-    for name in MODELS:
+    runs = {name: [page.held_out(f"{name}, seed {seed}") for seed in seeds] for name in models}
+    for name in models:
         rows = [page.figures["runs"][f"{name}, seed {seed}"] for seed in seeds]
         page.figures["rankers"][name] = mean_row(runs[name]) | {
             "coverage@10": float(np.mean([row["coverage@10"] for row in rows])),
@@ -142,9 +156,9 @@ def summarize(page: Page, split: Split, *, seeds: Sequence[int]) -> None:
             "most_seconds": max(row["seconds"] for row in rows),
             "spread": float(np.ptp([row["ndcg@10"] for row in rows])),  # of NDCG@10 between seeds
         }
-    pairs = {"GPT-2 - history only": ("GPT-2", "GPT-2 history only")}
-    pairs |= {f"GPT-2 - {floor}": ("GPT-2", floor) for floor in FLOORS}
-    sides = runs | {floor: [page.held_out(floor)] for floor in FLOORS}
+    pairs = {f"GPT-2 - {name.removeprefix('GPT-2 ')}": ("GPT-2", name) for name in models if name != "GPT-2"}
+    pairs |= {f"GPT-2 - {floor}": ("GPT-2", floor) for floor in floors_of(split)}
+    sides = runs | {floor: [page.held_out(floor)] for floor in floors_of(split)}
     page.figures["differences"] = {
         title: described(compare(sides[a], sides[b], split, names=(a, b))) for title, (a, b) in pairs.items()
     }
@@ -190,13 +204,16 @@ def share_of_the_way(page: Page, runs: Sequence[HeldOutRanks]) -> Row:
     }
 
 
-def answer_requests(page: Page, split: Split, recommenders: Sequence[GPT2Recommender]) -> None:
+def answer_requests(page: Page, split: Split, configs: Sequence[TrainingConfig], *, runs: Path | None) -> None:
     """Requests alone beside BM25 (first seed), and requests with a history (all seeds)."""
     catalog = split.dataset.catalog
-    key = fingerprint(split, [one.record["key"] for one in recommenders])
+    key = fingerprint(split, [run_key(split, base="small", spelling="atomic", config=config) for config in configs])
+
+    def trained() -> list[GPT2Recommender]:
+        return [finished_run(split, config=config, folder=runs) for config in configs]
 
     def precision() -> tuple[Row, None]:
-        rankers = {"GPT-2": recommenders[0], "BM25": BM25().fit(catalog)}
+        rankers = {"GPT-2": trained()[0], "BM25": BM25().fit(catalog)}
         table = evaluate_requests(rankers, request_table(catalog, seed=0))
         rows: Row = {"exact filter": "1 by definition: it is told the combination itself"}
         for (ranker, combination, phrasing), row in table.iterrows():
@@ -205,7 +222,7 @@ def answer_requests(page: Page, split: Split, recommenders: Sequence[GPT2Recomme
         return rows, None
 
     page.once("requests", key=key, make=precision)
-    wishes = page.once("wishes", key=key, make=lambda: (compare_ways(recommenders, split), None))
+    wishes = page.once("wishes", key=key, make=lambda: (compare_ways(trained(), split), None))
     say(f"{page.path.stem}: {wishes['finding']}")
 
 

@@ -1,4 +1,4 @@
-"""Where measured figures are kept: per dataset one JSON file, and the ranks behind it as one Parquet file.
+"""Where measured figures are kept: per dataset one JSON file, and ranks and lists behind it as Parquet files.
 
 A page is written after every row, whole or not at all, so that a benchmark that was stopped goes on where it was. Each
 row carries the key of what it was measured on; another split or another setting makes another key, and the row is
@@ -23,6 +23,7 @@ from workbench.evaluation import HeldOutRanks
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LIMIT = 20  # ranks up to here are exact, and kept
+PLACES = 10  # of lists that are kept
 Row = dict[str, Any]
 
 
@@ -33,21 +34,26 @@ class Page:
         path: The JSON file; the ranks lie beside it as ``<name>-ranks.parquet``.
         figures: What the JSON file holds.
         ranks: One column of ranks per measured ranker, indexed by user; ``inf`` beyond the limit.
+        lists: What was recommended, ten columns per ranker whose lists are kept, ``"<name> 1"`` to ``"<name> 10"``:
+            the catalog row of each place, -1 for none; indexed by user, in ``<name>-lists.parquet``.
     """
 
     def __init__(self, path: Path) -> None:
         """Open the page, or begin it."""
-        self.path, self.ranks_path = path, path.with_name(f"{path.stem}-ranks.parquet")
+        self.path = path
         self.figures: Row = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        self.ranks = pd.read_parquet(self.ranks_path) if self.ranks_path.is_file() else pd.DataFrame()
+        self.ranks, self.lists = (self._table(kind) for kind in ("ranks", "lists"))
 
-    def once(self, *names: str, key: str, make: Callable[[], tuple[Row, HeldOutRanks | None]]) -> Row:
+    def once(
+        self, *names: str, key: str, make: Callable[[], tuple[Row, HeldOutRanks | None]], lists: bool = False
+    ) -> Row:
         """The row at ``figures[names[0]][names[1]]...``; measured and saved now unless it is there under this key.
 
         Args:
             names: Where the row stands; the last name is also the column of its ranks.
             key: What the row was measured on, see ``fingerprint``.
             make: Measures it: the row, and the ranks to keep (or None).
+            lists: Whether the first ten places of everybody's list are kept as well.
         """
         place = self.figures
         for name in names[:-1]:
@@ -62,7 +68,12 @@ class Page:
         row |= {"key": key, "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "ranks": ranks is not None}
         place[names[-1]] = row
         if ranks is not None:
-            self._keep(names[-1], ranks)
+            users = pd.Index(ranks.user_ids, dtype="str", name="user_id")
+            self._keep("ranks", pd.DataFrame({names[-1]: ranks.ranks.astype(np.float32)}, index=users))
+            if lists:
+                places = [f"{names[-1]} {place}" for place in range(1, PLACES + 1)]
+                shown = ranks.shown[:, :PLACES].astype(np.int16 if ranks.shown.max() < 2**15 else np.int32)
+                self._keep("lists", pd.DataFrame(shown, index=users, columns=places))
         self.save()
         say(f"{self.path.stem}: {title}: done in {time.monotonic() - begun:.0f} s")
         return row
@@ -76,16 +87,25 @@ class Page:
         """Write the figures, whole or not at all."""
         write_json(self.path, self.figures)
 
-    def _keep(self, name: str, ranks: HeldOutRanks) -> None:
-        """Add one column of ranks; columns of other users belong to another split and go."""
-        column = pd.Series(ranks.ranks.astype(np.float32), index=pd.Index(ranks.user_ids, dtype="str", name="user_id"))
-        if list(self.ranks.index) != list(column.index):
-            self.ranks = pd.DataFrame(index=column.index)
-        self.ranks[name] = column
-        draft = self.ranks_path.with_name(self.ranks_path.name + ".part")
+    def _table(self, kind: str) -> pd.DataFrame:
+        path = self._path(kind)
+        return pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+
+    def _path(self, kind: str) -> Path:
+        return self.path.with_name(f"{self.path.stem}-{kind}.parquet")
+
+    def _keep(self, kind: str, columns: pd.DataFrame) -> None:
+        """Add columns to a table; those of other users belong to another split and go."""
+        table, path = getattr(self, kind), self._path(kind)
+        kept = (
+            table.drop(columns=columns.columns, errors="ignore") if list(table.index) == list(columns.index) else None
+        )
+        table = columns if kept is None else pd.concat([kept, columns], axis=1)
+        setattr(self, kind, table)
+        draft = path.with_name(path.name + ".part")
         draft.parent.mkdir(parents=True, exist_ok=True)
-        self.ranks.to_parquet(draft)
-        os.replace(draft, self.ranks_path)
+        table.to_parquet(draft, compression="zstd")
+        os.replace(draft, path)
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Rules in the size of the data: stated, and such that known runs keep their length."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -25,6 +27,7 @@ def test_a_step_holds_32_windows_or_as_many_as_hold_800_events(length, windows):
         (570, 55_569, 63, 9),  # films: 560 / 63
         (1_682, 98_114, 35, 33),  # ml-100k: two thirds of 1,682, by 35
         (9_742, 99_616, 28, 36),  # ml-latest-small: two thirds of 9,742 would be 232 passes
+        (12_101, 153_776, 192, 21),  # amazon-beauty-2014: 4,000 steps, by 192
         (3_416, 987_531, 269, 37),  # ml-1m-sasrec: 987,531 / 100, by 269
     ],
 )
@@ -50,6 +53,18 @@ def test_what_the_rule_says_is_what_a_run_does():
     config = TrainingConfig(layers=1, width=8)
     sentences = Sentences(untrained(split, base="small", spelling="atomic", config=config), split, config)
     assert (sentences.batch_users, sentences.steps_per_epoch, sentences.epochs) == (32, 63, 9)
+
+
+def test_where_items_have_few_events_the_model_is_smaller_and_drops_more_unless_told_otherwise():
+    split = leave_one_out(load_dataset("films"))
+    sparse = replace(split, train=split.train.iloc[: 19 * len(split.dataset.catalog)])
+    shapes = [
+        (config.layers, config.width, config.dropout)
+        for config in (sizing.sized(TrainingConfig(), of) for of in (split, sparse))
+    ]
+    assert shapes == [(2, 160, 0.15), (1, 128, 0.3)]
+    told = sizing.sized(TrainingConfig(layers=3, width=32, dropout=0.0, batch_users=7), sparse)
+    assert (told.layers, told.width, told.dropout, told.batch_users) == (3, 32, 0.0, 7)
 
 
 def test_a_size_that_the_rule_gives_is_no_other_run_than_the_same_size_asked_for():

@@ -59,7 +59,7 @@ class Sentences(Dataset):
         self._window = 1 + max(1, round(config.max_history / words.mean_length))
         self.windows = cut_windows(self.histories, self._window)
         self.choices = _choices(words.trie)
-        self.batch_users = config.batch_users or sizing.windows_in_step(split.train)
+        self.batch_users = sizing.sized(config, split).batch_users
         self.steps_per_epoch = ceil(len(self.windows) / self.batch_users)
         sizes = {"n_items": len(recommender.catalog), "n_events": len(split.train)}
         self.epochs = config.epochs or sizing.epochs(**sizes, steps_per_epoch=self.steps_per_epoch)

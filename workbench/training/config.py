@@ -11,7 +11,8 @@ LIMITS = {
     "warmup": (0, 1),
     "dropout": (0, 0.99),
 }
-CHOSEN_BY_SIZE = ("epochs", "batch_users", "learning_rate", "validate_every", "negatives")  # may be None
+# May be None: then ``sizing.py`` chooses, or the length of the run does.
+CHOSEN_BY_SIZE = ("epochs", "batch_users", "learning_rate", "validate_every", "negatives", "layers", "width", "dropout")
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class TrainingConfig:
         wishes_after_history: Request sentences behind a history, for one step on average; 0 turns them off.
         descriptions: Sentences "item -> its text", for one step on average; 0 turns them off.
         warmup: Share of the steps in which the learning rate rises.
-        layers: Transformer blocks of ``base="small"``.
-        width: Hidden size of ``base="small"``.
+        layers: Transformer blocks of ``base="small"``. None: 2, or 1 where items have few events.
+        width: Hidden size of ``base="small"``. None: 160, or 128 where items have few events.
         heads: Attention heads of ``base="small"``.
-        dropout: After the embedding and each block of ``base="small"``.
+        dropout: After the embedding and each block of ``base="small"``. None: 0.15, or 0.3 where items have few events.
         max_history: Items of a history that are read, the newest.
         validate_every: Epochs between two validations; None: about eight validations in the whole run.
         patience: Validations without a better NDCG@10 before training stops.
@@ -54,10 +55,10 @@ class TrainingConfig:
     wishes_after_history: int = 8
     descriptions: int = 2
     warmup: float = 0.05
-    layers: int = 2
-    width: int = 160
+    layers: int | None = None
+    width: int | None = None
     heads: int = 2
-    dropout: float = 0.15
+    dropout: float | None = None
     max_history: int = 200
     validate_every: int | None = None
     patience: int = 4
@@ -87,7 +88,7 @@ class TrainingConfig:
             if isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} is the string {getattr(self, name)!r}; give a tuple of column names.")
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON knows no tuples
-        if self.width % self.heads:
+        if self.width and self.width % self.heads:
             raise ValueError(f"width {self.width} cannot be shared by {self.heads} heads; make it a multiple of heads.")
 
     def as_json(self) -> dict:

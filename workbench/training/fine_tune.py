@@ -22,6 +22,7 @@ from workbench.training.keys import run_key
 from workbench.training.loss import SentenceModel
 from workbench.training.marks import find_marks
 from workbench.training.progress import Progress, ProgressDisplay
+from workbench.training.sizing import sized
 from workbench.training.steps import take_steps
 from workbench.training.text_start import read_texts
 from workbench.training.watch import Watch
@@ -69,7 +70,7 @@ def fine_tune(
         >>> fine_tune(split, config=tiny).rank({"new": ["a"]}, k=3)["rank"].tolist()
         [1, 2, 3]
     """
-    config = config or TrainingConfig()
+    config = sized(config or TrainingConfig(), split)
     if folder:
         folder = Path(folder).resolve()
         check_replaceable(folder)
@@ -98,7 +99,7 @@ def fine_tune(
 
 def untrained(split: Split, *, base: str, spelling: str | Spelling, config: TrainingConfig) -> GPT2Recommender:
     """The recommender that a run begins with."""
-    catalog = split.dataset.catalog
+    catalog, config = split.dataset.catalog, sized(config, split)
     if spelling == "semantic":
         spelling = spell(catalog, how=spelling, embeddings=embed_catalog(catalog, train=split.train))
     recommender = start_recommender(

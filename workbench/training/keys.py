@@ -9,7 +9,7 @@ import pandas as pd
 from workbench.catalogs import Split
 from workbench.language import Spelling
 from workbench.training.config import TrainingConfig
-from workbench.training.sizing import windows_in_step
+from workbench.training.sizing import sized
 
 RECIPES = {"atomic": 3, "semantic": 4, "title": 4}  # raise one when the same settings would give other weights
 RECIPE_OF_MARKS = 3  # the same for runs that learn context or profile
@@ -23,8 +23,9 @@ NEW = {
 
 def run_key(split: Split, *, base: str, spelling: str | Spelling, config: TrainingConfig) -> str:
     """Hexadecimal digest of the split's tables and the settings, 64 characters."""
-    settings = {name: value for name, value in asdict(config).items() if name not in NEW or value != NEW[name]}
-    settings["batch_users"] = config.batch_users or windows_in_step(split.train)
+    settings = {
+        name: value for name, value in asdict(sized(config, split)).items() if name not in NEW or value != NEW[name]
+    }
     if config.context or config.profile:
         settings["recipe_of_marks"] = RECIPE_OF_MARKS
     name, how = (spelling, spelling) if isinstance(spelling, str) else (spelling.how, [spelling.how, spelling.codes])

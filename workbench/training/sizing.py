@@ -1,26 +1,36 @@
 """What a run is told where its settings are left open: rules in the size of the data.
 
-Chosen on the validation items of five datasets, from 570 to 12,101 items and from 56 thousand to a million events; what
-was tried is in LOG.md. With them, the default settings come to:
-
-    ======================  ======  =======  ==================  ============
-    dataset                 events  windows  steps x windows of  learning rate
-    ======================  ======  =======  ==================  ============
-    films                     55 k    2,000          567 x 32         0.002
-    ml-100k                   97 k    1,1xx        1,1xx x 32         0.0015
-    ======================  ======  =======  ==================  ============
+Chosen on validation items of datasets from 570 to 12,101 items and from 56 thousand to a million events; what was tried
+is in LOG.md. ``benchmarks/results/standings.md`` says what comes of it.
 """
 
+from dataclasses import replace
 from math import ceil
 
 import pandas as pd
 
+from workbench.catalogs import Split
+from workbench.training.config import TrainingConfig
+
 LEAST_WINDOWS, LEAST_EVENTS = 32, 800  # in a step
-LEAST_STEPS, STEPS_PER_ITEM, EPOCHS_FOR_ITEMS = 560, 2 / 3, 36
-EVENTS_FOR_STEP = 100
-RATES = ((1_000, 0.002), (5_000, 0.0015))  # for runs of fewer steps than that; longer ones LOWEST_RATE
+LEAST_STEPS, STEPS_PER_ITEM, EVENTS_PER_STEP = 560, 2 / 3, 100
+MOST_EPOCHS, MOST_STEPS = 36, 4_000  # for the sake of items; events may ask for more
+RATES = ((1_000, 0.002), (3_000, 0.0015))  # for runs of fewer steps than that; longer ones LOWEST_RATE
 LOWEST_RATE = 0.001
 ALL_ITEMS, NEGATIVES = 5_000, 1_024
+FEW_EVENTS = 20  # per item: a larger model would learn these by heart
+USUAL, SPARSE = {"layers": 2, "width": 160, "dropout": 0.15}, {"layers": 1, "width": 128, "dropout": 0.3}
+
+
+def sized(config: TrainingConfig, split: Split) -> TrainingConfig:
+    """The settings with shape, dropout and windows in a step filled in where they were left open.
+
+    Two layers of 160 with dropout 0.15; one layer of 128 with dropout 0.3 where items have fewer than 20 training
+    events on average.
+    """
+    shape = SPARSE if len(split.train) < FEW_EVENTS * len(split.dataset.catalog) else USUAL
+    open_ = {name: value for name, value in shape.items() if getattr(config, name) is None}
+    return replace(config, batch_users=config.batch_users or windows_in_step(split.train), **open_)
 
 
 def windows_in_step(train: pd.DataFrame) -> int:
@@ -36,8 +46,8 @@ def windows_in_step(train: pd.DataFrame) -> int:
 def epochs(*, n_items: int, n_events: int, steps_per_epoch: int) -> int:
     """Passes over all histories, at most.
 
-    560 steps, and two for every three items, since each item's row needs its share of updates, but not more than 36
-    passes for that; and a step for every 100 events.
+    560 steps, and two for every three items, since each item's row needs its share of updates, but for that not more
+    than 36 passes or 4,000 steps; and a step for every 100 events.
 
     Example:
         >>> epochs(n_items=600, n_events=50_000, steps_per_epoch=70)  # 560 / 70
@@ -45,8 +55,8 @@ def epochs(*, n_items: int, n_events: int, steps_per_epoch: int) -> int:
         >>> epochs(n_items=3_000, n_events=1_000_000, steps_per_epoch=250)  # 10,000 / 250
         40
     """
-    for_items = min(ceil(max(LEAST_STEPS, STEPS_PER_ITEM * n_items) / steps_per_epoch), EPOCHS_FOR_ITEMS)
-    return max(for_items, ceil(LEAST_STEPS / steps_per_epoch), ceil(n_events / EVENTS_FOR_STEP / steps_per_epoch))
+    for_items = min(STEPS_PER_ITEM * n_items, MOST_EPOCHS * steps_per_epoch, MOST_STEPS)
+    return ceil(max(LEAST_STEPS, for_items, n_events / EVENTS_PER_STEP) / steps_per_epoch)
 
 
 def learning_rate(steps: int) -> float:

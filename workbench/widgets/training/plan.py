@@ -13,7 +13,7 @@ from workbench.training import TrainingConfig, fine_tune
 from workbench.training.checkpoints import Checkpoints
 from workbench.training.keys import run_key
 from workbench.training.runs import run_folder
-from workbench.training.sizing import windows_in_step
+from workbench.training.sizing import sized
 from workbench.widgets.worker import is_out_of_memory
 
 
@@ -72,7 +72,7 @@ class TrainingPlan:
     @property
     def batch_users(self) -> int:
         """Windows of history in one step."""
-        return self.config.batch_users or windows_in_step(self.split.train)
+        return sized(self.config, self.split).batch_users
 
     def train(self, **hooks: Any) -> GPT2Recommender:
         """Train, or go on where there is something to go on with; ``hooks`` as ``fine_tune`` takes them."""
