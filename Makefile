@@ -2,8 +2,11 @@
 PYTHON ?= python3
 DATASET ?= films
 
-.PHONY: lab run test check doctor films prove-data prove-notebooks screens bench-ui kernels
-lab test check doctor films prove-data prove-notebooks screens bench-ui kernels:
+TARGETS = lab test check doctor films prove-data prove-notebooks screens \
+	bench-quick bench-quality bench-speed bench-peers bench-ui kernels
+
+.PHONY: run $(TARGETS)
+$(TARGETS):
 	@$(PYTHON) -m workbench $@
 
 run:

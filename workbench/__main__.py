@@ -29,6 +29,10 @@ COMMANDS = {
     "prove-data": "the placebos that must fail, and do (long)",
     "prove-notebooks": "the notebooks with a wrong recommender: they must go red (long)",
     "screens": "drive the widgets in JupyterLab and a browser; pictures in build/screens/",
+    "bench-quick": "how good: ml-100k and films, one seed, measured here and now",
+    "bench-quality": "how good: five datasets, every row that is missing (hours)",
+    "bench-speed": "how fast: training and ranking, beside plain loops in the same run",
+    "bench-peers": "other libraries on the same split, in environments of their own (hours)",
     "bench-ui": "how fast the widgets answer, measured in the browser",
     "kernels": "live views on three generations of ipykernel, message by message",
 }
@@ -71,6 +75,10 @@ def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
         "prove-data": [["benchmarks/prove_data.py"]],
         "prove-notebooks": [["benchmarks/prove_notebooks.py"]],
         "screens": [["benchmarks/screens.py"]],
+        "bench-quick": [["benchmarks/standings.py", "--quick"]],
+        "bench-quality": [["benchmarks/standings.py"]],
+        "bench-speed": [["benchmarks/speed.py"]],
+        "bench-peers": [["benchmarks/peers.py", "ml-100k"], ["benchmarks/peers.py", "ml-1m-sasrec", "--seeds", "0"]],
         "bench-ui": [["benchmarks/ui.py"]],
         "kernels": [["benchmarks/kernels.py"]],
     }

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from workbench.catalogs import Dataset, Split, leave_one_out, load_dataset
 from workbench.evaluation import evaluate
-from workbench.models import EASE, CoOccurrence, Popularity, Transitions
+from workbench.models import EASE, CoOccurrence, Popularity, Transitions, floor
+from workbench.models.floor import tuning_users
 
 ALL = [Popularity, Transitions, CoOccurrence, EASE]
 ITEMS = list("abcdefghij")
@@ -202,6 +203,16 @@ def test_tuning_never_looks_at_the_test_items(chain_split, ranker):
     tuned, blind = ranker().tune(chain_split), ranker().tune(replace(chain_split, test=other))
     assert tuned.settings == blind.settings
     pd.testing.assert_frame_equal(tuned.tuning, blind.tuning)
+
+
+def test_where_users_times_items_are_many_every_nth_user_tunes(chain_split, monkeypatch):
+    users = chain_split.validation["user_id"].tolist()
+    assert tuning_users(chain_split) == users
+    monkeypatch.setattr(floor, "MOST_SCORES", len(users) * len(ITEMS) / 3)
+    assert tuning_users(chain_split) == users[::3]
+    few = replace(chain_split, validation=chain_split.validation.iloc[::3])
+    for ranker in ALL:
+        pd.testing.assert_frame_equal(ranker().tune(chain_split).tuning, ranker().tune(few).tuning)
 
 
 def test_order_is_learned_by_those_who_look_at_it(chain_split):

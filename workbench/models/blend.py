@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.catalogs import Split
 from workbench.evaluation.metrics import mean_ranks, ndcg_values
-from workbench.models.floor import CountingRanker
+from workbench.models.floor import CountingRanker, tuning_users
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.ranking import Histories, as_histories, top_k
 
@@ -59,7 +59,8 @@ class Blend:
         """Choose weight and offset with the best NDCG@10 on the validation items; ties keep the smaller weight."""
         if self.floor is None:
             return self
-        histories = {user: items for user, items in split.histories("validation").items() if items}
+        known = split.histories("validation")
+        histories = {user: known[user] for user in tuning_users(split) if known[user]}
         wanted = dict(zip(split.validation["user_id"], split.validation["item_id"], strict=True))
         grid = list(itertools.product(*self.grid.values()))
         gained, users = np.zeros(len(grid)), list(histories)
@@ -71,7 +72,7 @@ class Blend:
                 scores = _joined(*parts, weight=weight, offset=offset)
                 gained[place] += ndcg_values(mean_ranks(scores, targets=targets, allowed=allowed), k=10).sum()
         rows = [dict(zip(self.grid, values, strict=True)) for values in grid]
-        self.tuning = pd.DataFrame(rows).assign(**{"ndcg@10": gained / len(split.validation)})
+        self.tuning = pd.DataFrame(rows).assign(**{"ndcg@10": gained / len(tuning_users(split))})
         self.tuning = self.tuning.sort_values("ndcg@10", ascending=False, kind="stable", ignore_index=True)
         self.weight, self.offset = map(float, self.tuning.loc[0, ["weight", "offset"]])
         return self

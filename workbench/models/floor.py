@@ -15,6 +15,7 @@ from workbench.evaluation.metrics import mean_ranks, ndcg_values
 from workbench.models.ranking import Histories, as_histories, in_time_order, item_codes, rank_in_blocks
 
 BLOCK = 512  # users scored at once
+MOST_SCORES = 40_000_000  # users x items that tuning looks at in each setting
 DAY = 86_400 * 10**9  # nanoseconds
 Scorer = Callable[[list[np.ndarray]], np.ndarray]  # coded histories -> scores (n_users, n_items)
 
@@ -65,6 +66,8 @@ class CountingRanker(ABC):
     def tune(self, split: Split) -> Self:
         """Choose the settings with the best NDCG@10 on the validation items, fitted on train; ties keep the earlier.
 
+        Where users times items are more than 40 million, every n-th user is asked.
+
         Afterwards the ranker is fitted on ``split.train`` and knows every item of the catalog.
 
         Raises:
@@ -73,9 +76,11 @@ class CountingRanker(ABC):
         if not len(split.validation):
             raise ValueError("split.validation is empty; settings cannot be chosen. Use fit, or longer histories.")
         self._load(split.train, items=split.dataset.catalog["item_id"].tolist())
+        users = tuning_users(split)
         known = split.histories("validation")
-        histories = item_codes(known, items=self._index)
-        targets = self._index.get_indexer(split.validation["item_id"])
+        histories = item_codes({user: known[user] for user in users}, items=self._index)
+        wanted = dict(zip(split.validation["user_id"], split.validation["item_id"], strict=True))
+        targets = self._index.get_indexer([wanted[user] for user in users])
         rows = []
         for values in itertools.product(*self._choices().values()):
             self._set(dict(zip(self.grid, values, strict=True)))
@@ -156,6 +161,15 @@ class CountingRanker(ABC):
     def _or_popular(self, scores: np.ndarray) -> np.ndarray:
         """Order the items without any score by popularity, below all others, as numbers from -1 to 0."""
         return np.where(scores > 0, scores, -1 / (1 + self._counts))
+
+
+def tuning_users(split: Split) -> list[str]:
+    """Users whose validation items choose settings: all, or every n-th where users times items are many.
+
+    A grid tries hundreds of settings; each scores every item for all these users.
+    """
+    users = split.validation["user_id"].tolist()
+    return users[:: max(1, round(len(users) * len(split.dataset.catalog) / MOST_SCORES))]
 
 
 def _validation_ndcg(score: Scorer, histories: list[np.ndarray], *, targets: np.ndarray) -> float:
