@@ -146,7 +146,8 @@ def attention_output(recommender, layer: int) -> torch.Tensor:
     """What a layer's attention writes for some prompt, (1, n_words, d_model)."""
     caught = []
     hook = recommender.model.transformer.h[layer].attn.register_forward_hook(lambda _, __, out: caught.append(out[0]))
-    recommender.log_probabilities({"u": IDS[:4]})
+    with torch.no_grad():  # not by ranking, which asks the last layer at one word only
+        recommender.model.transformer(torch.tensor([recommender.prompt([0, 1, 2, 3])]), use_cache=False)
     hook.remove()
     return caught[0]
 

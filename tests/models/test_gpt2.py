@@ -1,6 +1,5 @@
 """The recommender: what may come out of it, how it scores, and what it reads."""
 
-import contextlib
 import threading
 import time
 
@@ -12,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from workbench.models import start_recommender
+from workbench.models.scoring import read_ends
 
 IDS = [f"{row:03d}" for row in range(10)]
 REQUESTS = ["slow science fiction", "我最近很喜欢科幻片", "🎬👩‍🚀", "<item_5> <history> -> <|endoftext|>"]
@@ -98,6 +100,19 @@ def test_eager_and_fused_attention_agree(make_tiny):
         assert recommender.model.config._attn_implementation == kernel
         scores[kernel] = recommender.log_probabilities(histories, request="science fiction")
     np.testing.assert_allclose(scores["sdpa"], scores["eager"], atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", ["sdpa", "eager"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_last_block_asked_at_one_word_says_what_it_says_there_when_asked_at_all(tiny_catalog, layers, kernel):
+    model = start_recommender(tiny_catalog, layers=layers, width=16, heads=4, max_history=12).model
+    model.set_attn_implementation(kernel)
+    for number, block in enumerate(model.transformer.h):
+        block.attn.scaling /= number + 1  # as some published checkpoints do
+    words, ends = torch.randint(0, model.config.vocab_size, (5, 9)), torch.tensor([8, 0, 3, 8, 5])
+    with torch.no_grad():
+        everywhere = model.transformer(words).last_hidden_state
+        torch.testing.assert_close(read_ends(model, words, ends=ends), everywhere[torch.arange(5), ends])
 
 
 def test_scores_are_float32_inside_autocast_and_under_training_mode(make_tiny):
@@ -196,46 +211,50 @@ def test_ranking_waits_for_whoever_holds_the_model(make_tiny):
     assert done.is_set()
 
 
-class OneDevice(TorchDispatchMode):
-    """Refuses every operation between tensors of two devices but a copy, as a GPU would."""
+class Largest(TorchDispatchMode):
+    """Remembers the number of elements of the largest tensor that any operation made."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor) and leaf.dim()]
-        devices = {tensor.device.type for tensor in tensors}
-        if len(devices) > 1 and func not in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
-            raise RuntimeError(f"{func} mixes devices {devices}")
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        made = [leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self.elements = max([self.elements, *made])
+        return result
 
 
-@pytest.fixture
-def on_meta(make_tiny, monkeypatch):
-    """A recommender on a device that is not the CPU: ``meta`` runs every operation and computes nothing."""
+def test_no_tensor_grows_with_the_number_of_users(tiny_catalog, monkeypatch):
+    catalog = pd.concat([tiny_catalog] * 60, ignore_index=True)
+    catalog["item_id"] = [f"{row:03d}" for row in range(600)]
+    wide = start_recommender(catalog, layers=1, width=16, heads=2, max_history=4)
+    monkeypatch.setattr("workbench.models.ranking.ROOM", 24 * 600 * 4)  # 24 users
+    largest = []
+    for n_users in (24, 500):
+        with Largest() as seen:
+            ranking = wide.rank({f"u{row}": IDS[: row % 5] for row in range(n_users)}, k=5)
+        assert len(ranking) == 5 * n_users
+        largest.append(seen.elements)
+    assert largest == [24 * 600, 24 * 600]
+
+
+def test_users_in_blocks_are_ranked_as_one_by_one(tiny, monkeypatch):
+    rng = np.random.default_rng(1)
+    histories = {f"u{row}": list(rng.choice(IDS, size=rng.integers(0, 9))) for row in range(40)}
+    wishes = {user: REQUESTS[0] for user in list(histories)[::3]}
+    rules = {"k": 4, "candidates": IDS[2:]}
+    monkeypatch.setattr("workbench.models.gpt2.AT_ONCE", 7)
+    together = tiny.rank(histories, request=wishes, **rules)
+    alone = [tiny.rank({user: own}, request=wishes.get(user), **rules) for user, own in histories.items()]
+    pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True), rtol=1e-4)
+
+
+def test_a_model_that_has_come_apart_is_noticed_and_its_user_named(make_tiny):
     recommender = make_tiny()
-    recommender.model.to("meta")
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # autocast does not know meta
-    monkeypatch.setattr("transformers.masking_utils.find_packed_sequence_indices", lambda _: None)  # reads a value
-    real, arrived = torch.Tensor.cpu, []
-
-    def cpu(tensor):
-        arrived.append(tensor.device.type)
-        return torch.zeros(tensor.shape, dtype=tensor.dtype) if tensor.is_meta else real(tensor)
-
-    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
-    return recommender, arrived
-
-
-def test_ranking_names_no_device(on_meta):
-    recommender, arrived = on_meta
-    with OneDevice():
-        ranking = recommender.rank({"a": IDS[:6], "b": []}, k=3, request={"b": "a western"})
-    assert arrived == ["meta"] and len(ranking) == 6
-
-
-def test_the_check_on_devices_would_notice_rows_left_on_the_cpu(on_meta, monkeypatch):
-    recommender, _ = on_meta
-    monkeypatch.setattr(recommender, "hidden_states", lambda prompts: torch.zeros(len(prompts), 16))
-    with OneDevice(), pytest.raises(RuntimeError, match="mixes devices"):
-        recommender.rank({"a": IDS[:6]})
+    recommender.item_rows().detach()[3] = torch.nan
+    with pytest.raises(ValueError, match="user 'u' hold NaN"):
+        recommender.rank({"u": ["001"]})
 
 
 def test_the_shape_is_told_in_one_line(tiny):

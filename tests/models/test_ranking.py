@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.models.ranking import as_histories, item_codes, rank_in_blocks, top_k
+from workbench.models.ranking import ROOM, as_histories, count_users, item_codes, rank_in_blocks, top_k
 
 ITEMS = ["a", "b", "c", "d", "e"]
 
@@ -59,17 +59,64 @@ def test_no_users_give_an_empty_table_with_the_usual_columns():
     assert list(rankings.columns) == ["user_id", "item_id", "rank", "score"]
 
 
-@given(
-    scores=st.lists(st.lists(st.sampled_from([-2.5, -1.0, -0.0, 0.0, 0.5, 7.0]), min_size=6, max_size=6), min_size=1),
-    k=st.integers(1, 8),
-)
-@settings(max_examples=60, deadline=None)
-def test_the_quick_selection_equals_a_stable_sort_of_the_whole_row(scores, k):
+@st.composite
+def tied_scores(draw):
+    """Scores of few values, so that equal ones are everywhere, also where a list is cut; seen items and candidates."""
+    n_users, n_items = draw(st.integers(1, 6)), draw(st.integers(1, 40))
+    values = draw(st.sampled_from([[0.0], [1.0, 2.0], [-2.5, -1.0, -0.0, 0.0, 7.0], [-np.inf, 1.0, np.inf]]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    items = [f"i{place}" for place in rng.permutation(n_items)]
+    scores = rng.choice(values, size=(n_users, n_items))
+    seen = [list(rng.choice(items, size=rng.integers(0, n_items + 1))) for _ in range(n_users)]
+    candidates = list(rng.choice(items, size=rng.integers(0, n_items + 1)))
+    rules = {"seen": draw(st.sampled_from([None, seen])), "candidates": draw(st.sampled_from([None, candidates]))}
+    return scores, items, draw(st.integers(1, n_items + 2)), rules
+
+
+def sorted_whole(scores, *, items, k, seen, candidates):
+    """The list of one user by a stable sort of all items."""
+    order = [items[place] for place in np.argsort(-scores, kind="stable") if scores[place] > -np.inf]
+    return [item for item in order if item not in seen and (candidates is None or item in candidates)][:k]
+
+
+@given(tied_scores())
+@settings(max_examples=200, deadline=None)
+def test_the_quick_selection_equals_a_stable_sort_of_the_whole_row(made):
+    scores, items, k, rules = made
     users = [f"u{row}" for row in range(len(scores))]
-    items = np.array(list("fbadec"))
-    rankings = top_k(np.array(scores), users=users, items=list(items), k=k)
-    for user, row in zip(users, scores, strict=True):
-        assert shown(rankings, user) == items[np.argsort(-np.array(row), kind="stable")][:k].tolist()
+    rankings = top_k(scores, users=users, items=items, k=k, **rules)
+    for row, user in enumerate(users):
+        seen = rules["seen"][row] if rules["seen"] else []
+        expected = sorted_whole(scores[row], items=items, k=k, seen=seen, candidates=rules["candidates"])
+        assert shown(rankings, user) == expected
+        own = rankings[rankings["user_id"] == user]
+        assert own["rank"].tolist() == list(range(1, len(expected) + 1))
+        assert own["score"].tolist() == [scores[row][items.index(item)] for item in expected]
+
+
+def test_the_scores_that_were_given_are_left_as_they_are():
+    scores = np.arange(5, dtype=np.float32)[None]
+    top_k(scores, users=["u"], items=ITEMS, seen=[["e"]], candidates=["a", "e"])
+    assert scores.tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0]]
+
+
+def test_a_larger_catalog_is_scored_for_fewer_users_at_once():
+    assert count_users(3_416) == 64 and count_users(3_416, at_most=512) == 512
+    for n_items in (1, 10_000, 100_000, 1_000_000, 10_000_000):
+        assert count_users(n_items, at_most=512) * n_items * 4 <= ROOM
+    assert count_users(10**9) == 1
+
+
+def test_blocks_become_smaller_where_the_catalog_is_large(monkeypatch):
+    monkeypatch.setattr("workbench.models.ranking.ROOM", 3 * 5 * 4)  # three users of five items
+    sizes = []
+
+    def score(block):
+        sizes.append(len(block))
+        return np.zeros((len(block), 5))
+
+    rank_in_blocks(score, {f"u{row}": [] for row in range(8)}, items=ITEMS)
+    assert sizes == [3, 3, 2]
 
 
 def test_blocks_of_users_change_nothing():

@@ -32,7 +32,7 @@ class Blend:
         tuning: After ``tune``, one row per setting with its validation NDCG@10, the best first.
     """
 
-    grid: ClassVar = {"weight": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0), "offset": (0.003, 0.01, 0.03, 0.1, 0.3)}
+    grid: ClassVar = {"weight": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0), "offset": (0.003, 0.01, 0.03, 0.1, 0.3)}
     start: ClassVar[str] = "its parts'"
 
     models: Sequence[GPT2Recommender]

@@ -22,10 +22,10 @@ from transformers import GPT2LMHeadModel
 from workbench.language import Prompt, PromptTemplate, Vocabulary
 from workbench.language.prompts import Kept
 from workbench.models.marks import hear_marks
-from workbench.models.ranking import Histories, as_histories, item_codes, top_k
-from workbench.models.scoring import EXACT, score_items
+from workbench.models.ranking import Histories, as_histories, as_table, count_users, find_best, item_codes, read_rules
+from workbench.models.scoring import EXACT, read_ends, score_items
 
-BLOCK = 256  # users scored at once: bounds memory at block x items, whatever the number of users
+AT_ONCE = 64  # prompts read at once
 Said = Mapping[str, str] | Mapping[str, Mapping[str, str]]  # {column: value} for everybody, or {user_id: that}
 
 
@@ -68,6 +68,7 @@ class GPT2Recommender:
         self.record = record or {}
         self.log = pd.DataFrame() if log is None else log
         self.folder: Path | None = None
+        self._items = pd.Index(vocabulary.spelling.items, dtype=object)
         self.lock = threading.RLock()
 
     @property
@@ -135,19 +136,13 @@ class GPT2Recommender:
 
             rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
             return rank_by_beam(self, histories, said=said, **rules)
-        users, seen = list(histories), list(histories.values())
-        tables = [
-            top_k(
-                scores,
-                users=[users[i] for i in block],
-                items=self.vocabulary.spelling.items,
-                seen=[seen[i] for i in block] if exclude_seen else None,
-                k=k,
-                candidates=candidates,
-            )
-            for block, scores in self._blocks(histories, said)
-        ]
-        return pd.concat(tables, ignore_index=True)
+        users, rows = list(histories), item_codes(histories, items=self._items)
+        k, others = read_rules(k, candidates, items=self._items)
+        scores, columns = np.empty((len(users), k), dtype=np.float32), np.empty((len(users), k), dtype=np.int64)
+        for block, chances in self._blocks(users, rows, said):
+            own, seen = [users[i] for i in block], [rows[i] for i in block] if exclude_seen else None
+            scores[block], columns[block] = find_best(chances, users=own, k=k, seen=seen, others=others)
+        return as_table(scores, columns, users=users, items=self._items)
 
     def generate(self, prompt: Prompt | Histories, **settings: Any) -> pd.DataFrame:
         """Lists of items, written word by word; see :func:`workbench.models.generation.generate`."""
@@ -169,35 +164,43 @@ class GPT2Recommender:
         profile: Said | None = None,
     ) -> np.ndarray:
         """Log-probability of every item after each prompt, at most 0; shape (n_users, n_items), catalog order."""
-        said = {"request": request, "context": context, "profile": profile}
-        return np.concatenate([scores for _, scores in self._blocks(as_histories(histories), said)])
+        histories, said = as_histories(histories), {"request": request, "context": context, "profile": profile}
+        scores = np.empty((len(histories), len(self._items)), dtype=np.float32)
+        for block, chances in self._blocks(list(histories), item_codes(histories, items=self._items), said):
+            scores[block] = chances.cpu().numpy()
+        return scores
 
     def states(self, histories: Histories, *, request: str | Mapping[str, str] | None = None) -> np.ndarray:
         """Hidden state where the recommendation would stand, one per history; float32, shape (n_users, d_model)."""
-        prompts = self.prompts(as_histories(histories), {"request": request})
-        blocks = [states.cpu().numpy() for _, states in self._states(prompts)]
-        return np.concatenate(blocks)
+        histories = as_histories(histories)
+        users, rows = list(histories), item_codes(histories, items=self._items)
+        states = np.empty((len(histories), self.model.config.n_embd), dtype=np.float32)
+        for block, _, own in self._states(users, rows, {"request": request}, size=AT_ONCE):
+            states[block] = own.cpu().numpy()
+        return states
 
     def item_scores(self, prompts: list[list[int]]) -> torch.Tensor:
         """Log-probability of every item after each prompt of ids, (n_prompts, n_items); for a model at rest."""
         return score_items(self.model, self.vocabulary, prompts, states=self.hidden_states(prompts))
 
-    def _blocks(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> Iterator:
-        """Float32 log-probabilities of all items for one block of users at a time, each (n_users, n_items)."""
-        prompts = self.prompts(histories, said)
-        for block, states in self._states(prompts):
+    def _blocks(self, users: list[str], rows: list[np.ndarray], said: Mapping[str, Any]) -> Iterator:
+        """Float32 log-probabilities of all items, (n_users, n_items), for a few users at a time; before them, whose."""
+        size = count_users(len(self._items), at_most=AT_ONCE)
+        for block, prompts, states in self._states(users, rows, said, size=size):
             with self.at_rest():
-                some = [prompts[i] for i in block]
-                scores = score_items(self.model, self.vocabulary, some, states=states).cpu().numpy()
+                scores = score_items(self.model, self.vocabulary, prompts, states=states)
             yield block, scores
 
-    def _states(self, prompts: list[list[int]]) -> Iterator[tuple[range, torch.Tensor]]:
-        """Hidden states of one block of prompts at a time; no prompts at all are one empty block."""
-        for first in range(0, max(len(prompts), 1), BLOCK):
-            block = range(first, min(first + BLOCK, len(prompts)))
+    def _states(self, users: list[str], rows: list[np.ndarray], said: Mapping[str, Any], *, size: int) -> Iterator:
+        """Places of a few users at a time, those of like histories together, their prompts and their hidden states."""
+        order = sorted(range(len(users)), key=lambda i: len(rows[i]))
+        for first in range(0, len(order), size):
+            block = order[first : first + size]
+            kept = self._keep([users[i] for i in block], [rows[i] for i in block], said)
+            prompts = [self.template.write(self.vocabulary, own) for own in kept]
             with self.at_rest():
-                states = self.hidden_states([prompts[i] for i in block])
-            yield block, states  # outside the lock: whoever stops reading here must not keep it
+                states = self.hidden_states(prompts)
+            yield block, prompts, states  # outside the lock: whoever stops reading here must not keep it
 
     def prompts(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> list[list[int]]:
         """Ids of the words the model reads for each user; ``said``: request, context and profile as in ``rank``."""
@@ -205,11 +208,13 @@ class GPT2Recommender:
 
     def keep_prompts(self, histories: Mapping[str, Sequence[str]], said: Mapping[str, Any]) -> list[Kept]:
         """What the template keeps of each user's prompt; ``said`` as in ``prompts``."""
-        rows = item_codes(histories, items=pd.Index(self.vocabulary.spelling.items, dtype=object))
+        return self._keep(list(histories), item_codes(histories, items=self._items), said)
+
+    def _keep(self, users: list[str], rows: list[np.ndarray], said: Mapping[str, Any]) -> list[Kept]:
         keep = partial(self.template.keep, self.vocabulary, self.tokenizer)
         return [
             keep(history=own.tolist(), **{part: said_to(user, part, value) for part, value in said.items()})
-            for user, own in zip(histories, rows, strict=True)
+            for user, own in zip(users, rows, strict=True)
         ]
 
     def prompt(self, rows: list[int], **said: Any) -> list[int]:
@@ -239,8 +244,7 @@ class GPT2Recommender:
             for place, i in enumerate(some):
                 words[place, : len(prompts[i])] = torch.tensor(prompts[i])
             # right padding needs no mask: attention is causal and the padding comes after the word that is read
-            hidden = self.model.transformer(words.to(self.device), use_cache=False).last_hidden_state
-            states[torch.tensor(some, device=self.device)] = hidden[torch.arange(len(some), device=self.device), ends]
+            states[torch.tensor(some, device=self.device)] = read_ends(self.model, words.to(self.device), ends=ends)
         return states
 
     def item_rows(self) -> torch.Tensor:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 
+ROOM = 2**26  # bytes of a table of users x items; two or three of them are there at once
 Histories = Mapping[str, Sequence[str]] | pd.DataFrame
 
 
@@ -111,26 +113,115 @@ def top_k(
         1       u       a     2    0.1
     """
     items = pd.Index(items, dtype=object)
-    scores = _checked(scores, users=users, items=items, k=k)
-    allowed = scores > -np.inf
-    if candidates is not None:
-        allowed &= np.isin(np.arange(len(items)), candidate_codes(candidates, items=items))
+    scores = np.array(scores, dtype=np.float32)  # a copy, in which what may not be shown is crossed out
+    if scores.shape != (len(users), len(items)):
+        raise ValueError(f"scores has shape {scores.shape}; {len(users)} users and {len(items)} items were named.")
     if seen is not None:
-        seen = [list(history) for history in seen]
-        columns = items.get_indexer(pd.Index([item for history in seen for item in history], dtype=object))
-        rows = np.repeat(np.arange(len(users)), [len(history) for history in seen])
-        allowed[rows[columns >= 0], columns[columns >= 0]] = False
+        lists = [list(history) for history in seen]
+        codes = items.get_indexer(pd.Index([item for history in lists for item in history], dtype=object))
+        seen = [own[own >= 0] for own in np.split(codes, np.cumsum([len(history) for history in lists])[:-1])]
+    k, others = read_rules(k, candidates, items=items)
+    best = find_best(torch.from_numpy(scores), users=users, k=k, seen=seen, others=others)
+    return as_table(*best, users=users, items=items)
 
-    best = _best_columns(scores, allowed=allowed, k=min(k, len(items)))  # (n_users, k), best first
-    shown = np.take_along_axis(allowed, best, axis=1)  # forbidden items sort last, so gaps are only at the end
+
+def read_rules(k: int, candidates: Sequence[str] | None, *, items: pd.Index) -> tuple[int, np.ndarray | None]:
+    """Places of a list, at most one for each item, and columns of what is no candidate; None where everything is.
+
+    Raises:
+        TypeError: If the candidates are a bare string instead of a list.
+        ValueError: If k is below 1 or a candidate is unknown.
+
+    Example:
+        >>> read_rules(10, ["c"], items=pd.Index(["a", "b", "c"]))
+        (3, array([0, 1]))
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}; ask for at least 1 item.")
+    others = None
+    if candidates is not None:
+        others = np.delete(np.arange(len(items)), candidate_codes(candidates, items=items))
+    return min(k, len(items)), others
+
+
+@torch.inference_mode()
+def find_best(
+    scores: torch.Tensor,
+    *,
+    users: Sequence[str],
+    k: int,
+    seen: Sequence[np.ndarray] | None = None,
+    others: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k highest scores of each user, best first, and their columns; both (n_users, k).
+
+    Args:
+        scores: Float32, (n_users, n_items), on any device; what may not be shown is overwritten.
+        users: User ids, one per row; an error names them.
+        k: At most the number of items. A user with fewer to show has ``-inf`` in the last places.
+        seen: Per user, columns to leave out.
+        others: Columns to leave out for everybody.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
+    if scores.numel() and (bad := scores.amax(1).isnan()).any():
+        raise ValueError(f"the scores of user {users[int(bad.nonzero()[0])]!r} hold NaN; a score must be a number.")
+    if seen is not None and len(seen):
+        rows = np.repeat(np.arange(len(seen)), [len(own) for own in seen])
+        places = torch.from_numpy(np.stack([rows, np.concatenate(seen)])).to(scores.device)
+        scores[places[0], places[1]] = -torch.inf
+    if others is not None:
+        scores[:, torch.from_numpy(others).to(scores.device)] = -torch.inf
+    columns = _best_columns(scores, k=k)
+    best, order = scores.gather(1, columns).sort(dim=1, descending=True, stable=True)
+    return (best + 0.0).cpu().numpy(), columns.gather(1, order).cpu().numpy()  # + 0 makes -0.0 a 0.0
+
+
+def _best_columns(scores: torch.Tensor, *, k: int) -> torch.Tensor:
+    """Columns of the k highest scores per row, (n_rows, k), in the order of the columns; of equal ones the first.
+
+    ``topk`` takes any of equal scores. That matters where the next place has the score of the last: there, what is
+    higher is taken, and as many as are missing of those that are as high.
+    """
+    values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    columns = columns[:, :k]
+    tied = (values[:, -1] == values[:, k - 1]).nonzero()[:, 0] if 0 < k < scores.shape[1] else []
+    if len(tied):
+        own, last = scores[tied], values[tied, -1:]
+        missing, level = (values[tied, :k] == last).sum(1, keepdim=True), own == last
+        taken = (own > last) | level & (level.cumsum(1, dtype=torch.int32) <= missing)
+        columns = columns.index_copy(0, tied, taken.nonzero()[:, 1].view(-1, k))
+    return columns.sort(dim=1).values
+
+
+def as_table(scores: np.ndarray, columns: np.ndarray, *, users: Sequence[str], items: pd.Index) -> pd.DataFrame:
+    """The rankings table of ``find_best``'s answer; ``-inf`` is not shown.
+
+    Example:
+        >>> as_table(np.array([[2.0, -np.inf]]), np.array([[1, 0]]), users=["u"], items=pd.Index(["a", "b"]))
+          user_id item_id  rank  score
+        0       u       b     1    2.0
+    """
+    rows, places = np.nonzero(scores > -np.inf)  # only at the end of a list is anything missing
     return pd.DataFrame(
         {
-            "user_id": np.repeat(np.asarray(users, dtype=object), shown.sum(axis=1)),
-            "item_id": items.to_numpy()[best[shown]],
-            "rank": np.broadcast_to(np.arange(1, best.shape[1] + 1), best.shape)[shown],
-            "score": np.take_along_axis(scores, best, axis=1)[shown],
+            "user_id": pd.array(users, dtype="str").take(rows),
+            "item_id": pd.array(items.take(columns[rows, places]), dtype="str"),
+            "rank": places + 1,
+            "score": scores[rows, places],
         }
-    ).astype({"user_id": "str", "item_id": "str"})
+    )
+
+
+def count_users(n_items: int, *, at_most: int = 64) -> int:
+    """Users whose scores are held at once: fewer of a larger catalog, so that it takes longer and not more memory.
+
+    Example:
+        >>> count_users(3_416), count_users(1_000_000)
+        (64, 16)
+    """
+    return max(1, min(at_most, ROOM // (4 * max(n_items, 1))))
 
 
 def rank_in_blocks(
@@ -152,7 +243,7 @@ def rank_in_blocks(
         k: Longest list per user.
         exclude_seen: Leave out what stands in the user's own history.
         candidates: The only items that may be shown; None means all.
-        block_size: Users per block; a matter of memory, never of results.
+        block_size: Users per block, at most; a matter of memory, never of results.
 
     Returns:
         The rankings table of ``top_k``.
@@ -169,26 +260,13 @@ def rank_in_blocks(
     items = pd.Index(items, dtype=object)
     codes = item_codes(histories, items=items)
     users, lists = list(histories), list(histories.values())
-    tables = []
-    for start in range(0, max(len(users), 1), block_size):
-        rows = slice(start, start + block_size)
+    tables, size = [], count_users(len(items), at_most=block_size)
+    for start in range(0, max(len(users), 1), size):
+        rows = slice(start, start + size)
         scores = score(codes[rows]) if users else np.empty((0, len(items)))
         seen = lists[rows] if exclude_seen else None
         tables.append(top_k(scores, users=users[rows], items=items, k=k, seen=seen, candidates=candidates))
     return pd.concat(tables, ignore_index=True)
-
-
-def _checked(scores: np.ndarray, *, users: Sequence[str], items: pd.Index, k: int) -> np.ndarray:
-    """The scores as float32, or one clear error."""
-    scores = np.asarray(scores, dtype=np.float32) + np.float32(0)  # + 0 makes -0.0 equal to 0.0 bit by bit
-    if scores.shape != (len(users), len(items)):
-        raise ValueError(f"scores has shape {scores.shape}; {len(users)} users and {len(items)} items were named.")
-    if k < 1:
-        raise ValueError(f"k is {k}; ask for at least 1 item.")
-    bad = np.isnan(scores).any(axis=1)
-    if bad.any():
-        raise ValueError(f"the scores of user {users[int(bad.argmax())]!r} hold NaN; a score must be a number.")
-    return scores
 
 
 def candidate_codes(candidates: Sequence[str], *, items: pd.Index) -> np.ndarray:
@@ -206,21 +284,3 @@ def candidate_codes(candidates: Sequence[str], *, items: pd.Index) -> np.ndarray
         unknown = list(wanted[codes < 0][:5])
         raise ValueError(f"candidates names {(codes < 0).sum()} item(s) this ranker does not know: {unknown}.")
     return codes
-
-
-def _best_columns(scores: np.ndarray, *, allowed: np.ndarray, k: int) -> np.ndarray:
-    """Columns of the k best allowed scores per row, best first, equal scores in column order.
-
-    Sorting whole rows costs most of the time of a ranking. Instead score and column are packed into one integer that
-    orders like the pair (score, earlier column first); being unique, it can be partitioned without losing stability.
-    """
-    bits = scores.view(np.int32).astype(np.int64)
-    order = np.where(bits >= 0, bits, bits ^ 0x7FFFFFFF)  # a float32's bits, rearranged to grow with its value
-    order = np.where(allowed, order, np.int64(np.iinfo(np.int32).min))  # below -inf
-    keys = (order << 31) - np.arange(scores.shape[1])
-    if k < scores.shape[1]:
-        best = np.argpartition(keys, -k, axis=1)[:, -k:] if k else np.empty((len(keys), 0), dtype=np.int64)
-        keys = np.take_along_axis(keys, best, axis=1)
-    else:
-        best = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    return np.take_along_axis(best, np.argsort(-keys, axis=1), axis=1)

@@ -5,12 +5,15 @@ nodes of the trie that decide between items are read as well, once each: a part 
 behind the other, and the attention mask lets a node see the prompt and its own ancestors. What is certain is not read.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn import functional
 from transformers import Cache, GPT2LMHeadModel
 
 from workbench.language import Vocabulary
@@ -75,6 +78,31 @@ def _read_branches(model: GPT2LMHeadModel, prompt: list[int], branches: Branches
         sees=torch.cat([before, branches.sees], dim=2),
     )
     return hidden.flatten(0, 1)[branches.places]
+
+
+def read_ends(model: GPT2LMHeadModel, words: torch.Tensor, *, ends: torch.Tensor) -> torch.Tensor:
+    """Hidden state at one word of each row, (n_rows, d_model).
+
+    All blocks but the last read whole rows; the last is asked at these words only, since nothing is read off the others
+    and its network is most of its work.
+
+    Args:
+        model: At rest.
+        words: Ids, (n_rows, n_columns); what stands behind the word that is asked for is not seen.
+        ends: Place of that word in each row, (n_rows,).
+    """
+    transformer, rows = model.transformer, torch.arange(len(words), device=words.device)
+    front, last = copy.copy(transformer), transformer.h[-1]
+    front._modules = transformer._modules | {"h": transformer.h[:-1], "ln_f": nn.Identity()}
+    hidden = front(words, use_cache=False).last_hidden_state  # (n_rows, n_columns, d_model)
+    read = last.attn.c_attn(last.ln_1(hidden)).unflatten(-1, (3, last.attn.num_heads, -1))
+    queries, keys, values = read.permute(2, 0, 3, 1, 4)  # each (n_rows, n_heads, n_columns, d_head)
+    sees = torch.arange(words.shape[1], device=words.device) <= ends[:, None]
+    gathered = functional.scaled_dot_product_attention(
+        queries[rows, :, ends][:, :, None], keys, values, attn_mask=sees[:, None, None], scale=last.attn.scaling
+    )
+    state = hidden[rows, ends] + last.attn.c_proj(gathered.flatten(1))
+    return transformer.ln_f(state + last.mlp(last.ln_2(state)))
 
 
 def read_with_mask(
