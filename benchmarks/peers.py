@@ -1,0 +1,266 @@
+"""Peers on the same split and the same machine: SASRec, BERT4Rec and EASE of RecTools, ALS and BPR of implicit.
+
+    python benchmarks/peers.py ml-100k [--seeds 0 1 2] [--peers sasrec bert4rec ease als bpr] [--cap-minutes 40]
+
+Each library lives in an environment of its own under ``build/peers``, made from the exact versions beside its script in
+``benchmarks/peer_scripts``. A peer gets the split as Parquet without the test items, chooses its settings on the
+validation items, and hands back lists; those are scored here by ``evaluate``, like every ranker of ours. Rows stand in
+``benchmarks/results/peers-<dataset>.json`` as soon as they are measured; calling again goes on with what is missing.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from quality import joined_cards
+from records import RESULTS, Page, Row, fingerprint, machine, say, write_json
+
+from workbench.catalogs import Split, leave_one_out, load_dataset
+from workbench.environment import quiet_variables
+from workbench.evaluation import HeldOutRanks, evaluate
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS, BUILD = HERE / "peer_scripts", HERE.parent / "build" / "peers"
+K = (5, 10, 20)
+PLACES = 2 * max(K)  # ranks up to 20 are exact from 40 places, also where scores tie (see evaluation.placement)
+LAST_LINES = 8
+OUT_OF_TIME = "out of time"  # what a script says of a configuration that the cap ended
+SHORT_HISTORIES = 30  # mean events per user; below that a transformer of length 50 sees nearly everything
+
+
+class PeerError(RuntimeError):
+    """A peer could not be set up or measured; the message says where and quotes the end of its output."""
+
+
+class Peer(NamedTuple):
+    """A model of another library: its name in the tables, its environment, and whether chance plays a part."""
+
+    title: str
+    family: str
+    seeded: bool = True
+
+
+PEERS = {
+    "sasrec": Peer("RecTools SASRec", "rectools"),
+    "bert4rec": Peer("RecTools BERT4Rec", "rectools"),
+    "ease": Peer("RecTools EASE", "rectools", seeded=False),
+    "als": Peer("implicit ALS", "implicit"),
+    "bpr": Peer("implicit BPR", "implicit"),
+}
+USUAL = {"n_blocks": 2, "n_heads": 4, "dropout_rate": 0.2, "lr": 0.001}  # RecTools' defaults, written out
+
+
+def grid_of(peer: str, split: Split) -> list[Row]:
+    """The configurations a peer may choose from."""
+    short = len(split.train) / split.train["user_id"].nunique() < SHORT_HISTORIES
+    length = 50 if short else 200
+    changes = (
+        {"n_factors": 128, "session_max_len": length // 2, "batch_size": 32},
+        {"n_factors": 256, "session_max_len": length // 2, "batch_size": 128},
+        {"n_factors": 128, "session_max_len": length, "batch_size": 32},
+        {"n_factors": 64, "session_max_len": length // 2, "batch_size": 32},
+    )
+    tables = {
+        "als": {"factors": (64, 128, 256), "regularization": (3.0, 10.0, 30.0, 100.0), "alpha": (1.0, 3.0)},
+        "bpr": {"factors": (16, 64, 128), "learning_rate": (0.01, 0.03), "regularization": (0.01, 0.03, 0.1)},
+        "ease": {"regularization": (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)},
+    }
+    if peer in tables:
+        pace = {"als": {"iterations": 30, "every": 3}, "bpr": {"iterations": 300, "every": 10}}.get(peer, {})
+        names = tables[peer]
+        return [dict(zip(names, values, strict=True)) | pace for values in itertools.product(*names.values())]
+    pace = {"epochs": 200, "every": 1} if peer == "sasrec" else {"epochs": 400, "every": 2}
+    return [USUAL | change | pace for change in changes]
+
+
+class Answers:
+    """Lists that were made elsewhere, as a ranker: each user's list is looked up.
+
+    Attributes:
+        items: The items the lists were chosen from.
+        settings: What the protocol card says of them.
+        seed: Likewise.
+    """
+
+    start = "trained from scratch by its own library"
+
+    def __init__(self, table: pd.DataFrame, *, items: Sequence[str], settings: Any = None, seed: int | None = None):
+        self.table, self.items, self.settings, self.seed = table, items, settings, seed
+
+    def rank(
+        self,
+        histories: Mapping[str, Sequence[str]],
+        *,
+        k: int = 10,
+        exclude_seen: bool = True,
+        candidates: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The first k places of the lists of these users."""
+        if not exclude_seen or candidates is not None:
+            raise ValueError("these lists were made without seen items, over all items; nothing else can be answered.")
+        return self.table[self.table["user_id"].isin(list(histories)) & (self.table["rank"] <= k)]
+
+
+def export_split(split: Split, folder: Path) -> Path:
+    """Write what a peer may know as Parquet: train, validation items, and who has a test item, but not which."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in (("train", split.train), ("validation", split.validation)):
+        table[["user_id", "item_id"]].astype(object).to_parquet(folder / f"{name}.parquet", index=False)
+    split.test[["user_id"]].astype(object).to_parquet(folder / "users.parquet", index=False)
+    return folder
+
+
+def environment(family: str) -> Path:
+    """The Python of a library's environment, made anew if its requirements have changed."""
+    wanted, home = SCRIPTS / f"{family}.txt", BUILD / family
+    python, stamp = home / "bin" / "python", home / "complete.txt"
+    if not stamp.is_file() or stamp.read_text("utf-8") != wanted.read_text("utf-8"):
+        shutil.rmtree(home, ignore_errors=True)
+        run([sys.executable, "-m", "venv", str(home)], doing=f"making the environment of {family}")
+        run([str(python), "-m", "pip", "install", "-qq", "-r", str(wanted)], doing=f"installing {wanted.name}")
+        shutil.copy(wanted, stamp)
+    return python
+
+
+def threads() -> int:
+    """How many threads a peer may use: OMP_NUM_THREADS, or all processors."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def run(command: Sequence[str], *, doing: str) -> None:
+    """Run a command and show what it writes; if it fails, raise a PeerError with the last lines."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    variables = quiet_variables() | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads()))
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, **pipes, env=variables, text=True, errors="replace") as process:
+        try:
+            for line in process.stdout:
+                last.append(line.rstrip())
+                print(f"          {line.rstrip()}", flush=True)
+        except BaseException:  # Ctrl-C: a peer must not go on training alone
+            process.kill()
+            raise
+    if process.returncode:
+        quoted = "\n".join(f"    {line}" for line in last)
+        raise PeerError(f"{doing} ended with code {process.returncode}; the last lines were:\n{quoted}")
+
+
+def ask(split: Split, peer: str, *, seed: int, seconds: float) -> tuple[Row, dict[str, pd.DataFrame]]:
+    """Let a peer train and rank in its own environment: its figures, and its lists for validation and test."""
+    python = environment(PEERS[peer].family)
+    folder = export_split(split, BUILD / "work" / split.dataset.name)
+    row = folder / f"{peer}-{seed}"
+    shutil.rmtree(row, ignore_errors=True)
+    question = {"peer": peer, "seed": seed, "grid": grid_of(peer, split), "seconds": seconds}
+    write_json(row / "question.json", question | {"places": PLACES, "threads": threads()})
+    script = SCRIPTS / f"{PEERS[peer].family}_models.py"
+    run([str(python), str(script), str(folder), str(row)], doing=f"{PEERS[peer].title}, seed {seed},")
+    lists = {on: pd.read_parquet(row / f"{on}.parquet") for on in ("validation", "test")}
+    return json.loads((row / "answer.json").read_text("utf-8")), lists
+
+
+def measure(
+    split: Split,
+    *,
+    peers: Sequence[str] = tuple(PEERS),
+    seeds: Sequence[int] = (0,),
+    cap_minutes: float = 40,
+    results: Path = RESULTS,
+) -> Row:
+    """Measure the peers on one split, or what is missing of them; returns the figures as they are saved.
+
+    Args:
+        split: Leave-one-out of the dataset.
+        peers: Keys of ``PEERS``.
+        seeds: Of those peers where chance plays a part; the others have one row.
+        cap_minutes: For the whole search of one row.
+        results: Folder of the page.
+    """
+    page = Page(results / f"peers-{split.dataset.name}.json")
+    page.figures |= {"dataset": split.dataset.name}
+    for seed, peer in itertools.product(seeds, peers):
+        title, family, seeded = PEERS[peer]
+        if seeded or seed == seeds[0]:
+            name = f"{title}, seed {seed}" if seeded else title
+            pins = (SCRIPTS / f"{family}.txt").read_text("utf-8")
+            key = fingerprint(split, peer, seed if seeded else None, grid_of(peer, split), cap_minutes, pins)
+            page.once(
+                "peers", name, key=key, make=lambda row=(name, peer, seed): row_of(page, split, *row, cap_minutes)
+            )
+    page.save()
+    return page.figures
+
+
+def row_of(page: Page, split: Split, name: str, peer: str, seed: int, minutes: float) -> tuple[Row, HeldOutRanks]:
+    """One row: the peer's lists scored like any ranker's, its figures, and how far its own metrics agree with ours."""
+    figures, lists = ask(split, peer, seed=seed, seconds=60 * minutes)
+    items = sorted(set(split.train["item_id"]))
+    rules = {"items": items, "settings": figures["settings"], "seed": seed if PEERS[peer].seeded else None}
+    table = evaluate({name: Answers(lists["test"], **rules)}, split, k=K)
+    checked = evaluate({name: Answers(lists["validation"], **rules)}, split, on="validation", k=K)
+    theirs = figures.pop("theirs")
+    ours = {metric: checked.loc[name, metric] for metric in theirs}
+    agreement = {"theirs": theirs, "ours": ours, "most": max(abs(theirs[one] - ours[one]) for one in theirs)}
+    page.figures["protocol"] = joined_cards(page.figures.get("protocol", {}), table.attrs["card"])
+    row = table.loc[name].to_dict() | figures | {"cap_minutes": minutes, "validation_metrics": agreement}
+    return row | {"chosen": "by NDCG@10 on validation", "machine": machine()}, table.attrs["ranks"][name]
+
+
+def seconds_to_reach(curve: Sequence[Mapping[str, float]], ndcg: float) -> float | None:
+    """Training seconds at the first validation with this NDCG@10 or more; None if the curve never gets there."""
+    return next((point["seconds"] for point in curve if point["ndcg@10"] >= ndcg), None)
+
+
+def columns(figures: Row, *, reach: float | None = None) -> pd.DataFrame:
+    """The rows side by side; with ``reach``, also the seconds each took to that NDCG@10 on validation."""
+    rows = {}
+    for name, row in figures.get("peers", {}).items():
+        quality = {
+            title: f"{row[metric]:.4f} ({row[f'{metric}_low']:.4f} to {row[f'{metric}_high']:.4f})"
+            for title, metric in (("NDCG@10", "ndcg@10"), ("HR@10", "hit_rate@10"))
+        }
+        rows[name] = quality | {
+            "training s": row["seconds"],
+            "search s": row["search_seconds"],
+            "users/s": row["users_per_second"],
+            "peak MB": row["peak_mb"],
+            "ended": row["ended"],
+            "search": "complete" if all(one["ended"] != OUT_OF_TIME for one in row["search"]) else OUT_OF_TIME,
+            "settings": json.dumps(row["settings"]),
+        }
+        if reach is not None:
+            rows[name][f"s to {reach:g}"] = seconds_to_reach(row["curve"], reach)
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure the peers on the datasets that are named."""
+    parser = argparse.ArgumentParser(prog="peers.py", description=__doc__.splitlines()[0])
+    parser.add_argument("datasets", nargs="+", help="names or folders of datasets, such as ml-100k")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
+    parser.add_argument("--cap-minutes", type=float, default=40, help="for the whole search of one row (default: 40)")
+    parser.add_argument("--reach", type=float, help="also show the seconds to this NDCG@10 on validation")
+    words = parser.parse_args(words)
+    for name in words.datasets:
+        rules = {"peers": words.peers, "seeds": words.seeds, "cap_minutes": words.cap_minutes}
+        try:
+            figures = measure(leave_one_out(load_dataset(name)), **rules)
+        except PeerError as error:
+            say(f"stopped: {error}")
+            return 1
+        print(columns(figures, reach=words.reach).to_string())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
