@@ -22,6 +22,8 @@ FORMATS = {
     "seconds": ".0f",
     "precision": ".2f",
     "share": ".2f",
+    "share_of_matmul": ".2f",
+    "median": ".2f",
     "mixing": ".2f",
     "trust": ".2f",
     "fit": ".0f",

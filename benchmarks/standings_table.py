@@ -60,8 +60,9 @@ def line(ranker: str, row: Row) -> str:
     seconds = f"{row['seconds']:,.0f}" if "seconds" in row else ""
     chosen = row.get("settings")
     told = ", ".join(f"{key} {value}" for key, value in chosen.items()) if isinstance(chosen, dict) else ""
-    if "ended" in row:  # of a peer: whether its search for settings came to its end
-        told += f"; search: {row['ended']}, at most {row['cap_minutes']:.0f} minutes"
+    if "search" in row:  # of a peer
+        short = sum(one["ended"] == "out of time" for one in row["search"])
+        told += f"; {len(row['search'])} settings tried, {short} of them out of time"
     return f"| {ranker} | {row['ndcg@10']:.4f} | {interval} | {shown(row, 'hit_rate@10')} | {seconds} | {told} |"
 
 

@@ -92,6 +92,12 @@ def test_the_table_holds_every_row_of_the_files_the_best_first(page: Page, monke
     assert figures == sorted(figures, reverse=True)
 
 
+def test_a_peer_whose_search_was_cut_short_is_said_to_be() -> None:
+    search = [{"ended": "out of time"}, {"ended": "all epochs"}, {"ended": "out of time"}]
+    row = {"ndcg@10": 0.1, "ndcg@10_low": 0.0, "ndcg@10_high": 0.2, "settings": {"width": 8}, "search": search}
+    assert "width 8; 3 settings tried, 2 of them out of time" in standings_table.line("a peer", row)
+
+
 def test_the_table_beside_the_results_is_the_one_that_the_files_give() -> None:
     written = (RESULTS / "standings.md").read_text("utf-8")
     assert written == standings_table.standings(RESULTS), "run python benchmarks/standings_table.py"

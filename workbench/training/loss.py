@@ -1,9 +1,10 @@
 """The loss: cross-entropy over the words that could have stood there.
 
-Where an item follows, the softmax runs over the words that lead on from there in the trie (all of them: no sampled
-negatives), so an item costs minus the logarithm of its probability among all items, whatever the spelling; where text
-follows, over the text words. Where every item has a word of its own, chunks keep the tokens x items matrix out of
-memory, and the gradient is formed in the forward pass, so no chunk is computed twice.
+Where an item follows, the softmax runs over the words that lead on from there in the trie, so an item costs minus the
+logarithm of its probability among all items, whatever the spelling; where text follows, over the text words. Of many
+thousand items of one word each, some are drawn and stand for all, weighted so that the sum has the right expectation.
+Where every item has a word of its own, chunks keep the tokens x items matrix out of memory, and the gradient is formed
+in the forward pass, so no chunk is computed twice.
 """
 
 import torch
