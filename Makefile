@@ -2,11 +2,8 @@
 PYTHON ?= python3
 DATASET ?= films
 
-TARGETS = lab test check doctor films prove-data prove-notebooks screens \
-	bench-quick bench-quality bench-speed bench-peers bench-ui kernels
-
-.PHONY: run $(TARGETS)
-$(TARGETS):
+.PHONY: run lab test check doctor films prove-data prove-notebooks screens bench-quick bench-quality bench-speed bench-peers bench-ui kernels
+lab test check doctor films prove-data prove-notebooks screens bench-quick bench-quality bench-speed bench-peers bench-ui kernels:
 	@$(PYTHON) -m workbench $@
 
 run:
