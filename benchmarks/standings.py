@@ -151,7 +151,7 @@ def cold_slice(page: Page, split: Split) -> Row:
     users = split.test["user_id"][(events <= COLD).to_numpy()].tolist()
     rows: Row = {"users": len(users), "of": len(split.test), "train_events_at_most": COLD}
     places = page.ranks.index.get_indexer(users)
-    for name in page.ranks:
+    for name in page.ranks if users else ():
         ranks = page.ranks[name].to_numpy(dtype=float)[places]
         of = HeldOutRanks(np.array(users, dtype=object), ranks, np.empty((len(users), 0)), limit=20)
         rows[name] = mean_row([of])
