@@ -159,7 +159,7 @@ class TestQuality:
         assert "co-occurrence" in kept
         for name in kept:
             assert ndcg(page.ranks[name].to_numpy(float), k=10) == pytest.approx(rows[name]["ndcg@10"], abs=1e-6)
-        assert max(file.stat().st_size for file in path.parent.iterdir()) < 300_000
+        assert max(file.stat().st_size for file in path.parent.iterdir()) < 3_000_000  # lists of 22,363 users
 
 
 class TestWishes:
