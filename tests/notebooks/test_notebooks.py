@@ -22,7 +22,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(2400)  # with nothing saved, six trainings
+@pytest.mark.timeout(3600)  # with nothing saved, six trainings, and some processors have no bf16
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_alone_and_holds_what_it_claims(pages: Path, name: str) -> None:
     page = (pages / f"{name}.html").read_text("utf-8")
