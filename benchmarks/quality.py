@@ -76,7 +76,7 @@ def measure(
 
 
 def floors_of(split: Split) -> dict[str, type[CountingRanker]]:
-    """The floors; without EASE where its matrix of items by items would take an hour to tune."""
+    """The floors; without EASE where items are so many that inverting its matrix for each setting takes too long."""
     large = len(split.dataset.catalog) > MOST_FOR_EASE
     return {name: floor for name, floor in FLOORS.items() if not (large and name == "EASE")}
 

@@ -1,7 +1,7 @@
 """Where the recommenders stand on five datasets: floors, GPT-2, and GPT-2 blended with counting, in one table.
 
     make bench-quality     every row; hours; goes on where it was stopped
-    make bench-quick       ml-100k and films with one seed, measured anew here; under ten minutes where bf16 is fast
+    make bench-quick       ml-100k and films with one seed, measured anew here
 
 Leave-one-out, every item ranked, seen items removed; settings are chosen on validation items and the test items read
 once. Each row is saved as soon as it is measured, with its protocol card, the rank of each user's test item and the
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from prove_data import leak_row, permuted_split, renamed
 from quality import FLOORS, HISTORY_ONLY, described, finished_run, mean_row, measure, row_of
-from records import RESULTS, Page, Row, fingerprint, say
+from records import LIMIT, PLACES, RESULTS, Page, Row, fingerprint, say
 from standings_table import write_table
 
 from workbench.catalogs import Split, leave_one_out, load_dataset
@@ -153,7 +153,7 @@ def cold_slice(page: Page, split: Split) -> Row:
     places = page.ranks.index.get_indexer(users)
     for name in page.ranks if users else ():
         ranks = page.ranks[name].to_numpy(dtype=float)[places]
-        of = HeldOutRanks(np.array(users, dtype=object), ranks, np.empty((len(users), 0)), limit=20)
+        of = HeldOutRanks(np.array(users, dtype=object), ranks, np.empty((len(users), 0)), limit=LIMIT)
         rows[name] = mean_row([of])
     return rows
 
@@ -161,7 +161,7 @@ def cold_slice(page: Page, split: Split) -> Row:
 def recomputed(page: Page, split: Split, name: str) -> float:
     """NDCG@10 of a ranker from the lists that were kept, and nothing else."""
     catalog = split.dataset.catalog["item_id"].to_numpy(dtype=object)
-    shown = page.lists[[f"{name} {place}" for place in range(1, 11)]].loc[split.test["user_id"]].to_numpy()
+    shown = page.lists[[f"{name} {place}" for place in range(1, PLACES + 1)]].loc[split.test["user_id"]].to_numpy()
     right = np.where(shown >= 0, catalog[shown], None) == split.test["item_id"].to_numpy(dtype=object)[:, None]
     ranks = np.where(right.any(axis=1), 1.0 + right.argmax(axis=1), np.inf)
     return ndcg(ranks, k=10)

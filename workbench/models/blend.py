@@ -12,7 +12,7 @@ from workbench.catalogs import Split
 from workbench.evaluation.metrics import mean_ranks, ndcg_values
 from workbench.models.floor import CountingRanker, tuning_users
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.ranking import Histories, as_histories, top_k
+from workbench.models.ranking import Histories, rank_in_blocks
 
 BLOCK = 512  # users scored at once
 
@@ -44,6 +44,7 @@ class Blend:
     def __post_init__(self) -> None:
         """Refuse parts that know different items."""
         self.items = self.models[0].catalog["item_id"].tolist()
+        self._index = pd.Index(self.items, dtype=object)
         for part in [*self.models[1:], *([self.floor] if self.floor else [])]:
             own = part.catalog["item_id"].tolist() if isinstance(part, GPT2Recommender) else part.items
             if own != self.items:
@@ -66,7 +67,7 @@ class Blend:
         gained, users = np.zeros(len(grid)), list(histories)
         for first in range(0, len(users), BLOCK):
             block = {user: histories[user] for user in users[first : first + BLOCK]}
-            targets = pd.Index(self.items).get_indexer([wanted[user] for user in block])
+            targets = self._index.get_indexer([wanted[user] for user in block])
             parts, allowed = self._parts(block), self._unseen(block)
             for place, (weight, offset) in enumerate(grid):
                 scores = _joined(*parts, weight=weight, offset=offset)
@@ -86,15 +87,13 @@ class Blend:
         candidates: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """The k best items for every history; see ``GPT2Recommender.rank``."""
-        histories = as_histories(histories)
-        users, tables = list(histories), []
-        for first in range(0, max(len(users), 1), BLOCK):
-            block = {user: histories[user] for user in users[first : first + BLOCK]}
-            scores = _joined(*self._parts(block), weight=self.weight, offset=self.offset)
-            seen = list(block.values()) if exclude_seen else None
-            rules = {"k": k, "seen": seen, "candidates": candidates}
-            tables.append(top_k(scores, users=list(block), items=self.items, **rules))
-        return pd.concat(tables, ignore_index=True)
+
+        def score(block: list[np.ndarray]) -> np.ndarray:
+            told = {str(row): self._index[codes].tolist() for row, codes in enumerate(block)}
+            return _joined(*self._parts(told), weight=self.weight, offset=self.offset)
+
+        rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
+        return rank_in_blocks(score, histories, items=self._index, block_size=BLOCK, **rules)
 
     def _parts(self, block: dict[str, list[str]]) -> tuple[np.ndarray, np.ndarray | None]:
         """Log of the mean probability, and count scores as shares of the highest; each (n_users, n_items)."""
@@ -108,7 +107,7 @@ class Blend:
     def _unseen(self, block: dict[str, list[str]]) -> np.ndarray:
         allowed = np.ones((len(block), len(self.items)), dtype=bool)
         for row, history in enumerate(block.values()):
-            allowed[row, pd.Index(self.items).get_indexer(history)] = False
+            allowed[row, self._index.get_indexer(history)] = False
         return allowed
 
 
