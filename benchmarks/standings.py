@@ -115,11 +115,14 @@ def add_blends(page: Page, split: Split, trained: Sequence, *, keys: Sequence[st
         key = fingerprint(split, name, list(keys[:n]), Blend.grid)
         page.once("rankers", name, key=key, make=row_of(page, split, name, partial(blend, n, counted)), lists=True)
     for name in blends:
-        difference = compare(
-            [page.held_out(name)], [page.held_out("co-occurrence")], split, names=(name, "co-occurrence")
-        )
-        page.figures["differences"][f"{name} - co-occurrence"] = described(difference)
-        say(str(difference))
+        add_difference(page, split, name, "co-occurrence")
+
+
+def add_difference(page: Page, split: Split, name: str, other: str) -> None:
+    """How far one ranker is from another, user by user."""
+    difference = compare([page.held_out(name)], [page.held_out(other)], split, names=(name, other))
+    page.figures["differences"][f"{name} - {other}"] = described(difference)
+    say(str(difference))
 
 
 def add_run(page: Page, split: Split, name: str, *, of: Split, plan: Plan, runs: Path | None) -> None:
@@ -133,10 +136,7 @@ def add_run(page: Page, split: Split, name: str, *, of: Split, plan: Plan, runs:
         return row, renamed(ranks, split, new_ids) if new_ids else ranks
 
     page.once("rankers", name, key=key, make=measured)
-    usual = f"GPT-2, seed {plan.seeds[0]}"
-    difference = compare([page.held_out(name)], [page.held_out(usual)], split, names=(name, usual))
-    page.figures["differences"][f"{name} - {usual}"] = described(difference)
-    say(str(difference))
+    add_difference(page, split, name, f"GPT-2, seed {plan.seeds[0]}")
 
 
 def without_texts(split: Split) -> Split:
