@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from quality import joined_cards
-from records import RESULTS, Page, Row, fingerprint, machine, say, write_json
+from records import RESULTS, Page, Row, fingerprint, machine, say, seconds_to_reach, write_json
 
 from workbench.catalogs import Split, leave_one_out, load_dataset
 from workbench.environment import quiet_variables
@@ -213,11 +213,6 @@ def row_of(page: Page, split: Split, name: str, peer: str, seed: int, minutes: f
     page.figures["protocol"] = joined_cards(page.figures.get("protocol", {}), table.attrs["card"])
     row = table.loc[name].to_dict() | figures | {"cap_minutes": minutes, "validation_metrics": agreement}
     return row | {"chosen": "by NDCG@10 on validation", "machine": machine()}, table.attrs["ranks"][name]
-
-
-def seconds_to_reach(curve: Sequence[Mapping[str, float]], ndcg: float) -> float | None:
-    """Training seconds at the first validation with this NDCG@10 or more; None if the curve never gets there."""
-    return next((point["seconds"] for point in curve if point["ndcg@10"] >= ndcg), None)
 
 
 def columns(figures: Row, *, reach: float | None = None) -> pd.DataFrame:

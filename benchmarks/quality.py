@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from records import RESULTS, Page, Row, fingerprint, machine, say
+from records import RESULTS, Page, Row, curve_of, fingerprint, machine, say
 from wishes import compare_ways
 
 from workbench.catalogs import Split, films, leave_one_out, load_dataset
@@ -94,8 +94,7 @@ def row_of(page: Page, split: Split, name: str, make: Callable[[], Ranker]) -> C
         if isinstance(ranker, GPT2Recommender):
             seconds = ranker.record["seconds"]  # of the training, also when the run was opened from disk
             row |= {"best_epoch": ranker.record["best"].get("epoch"), "device": ranker.record["device"]}
-            curve = ranker.log[["seconds", "validation_ndcg@10"]].rename(columns={"validation_ndcg@10": "ndcg@10"})
-            row["curve"] = curve.round(5).to_dict("records")  # as peers.py has it: how soon is it how good?
+            row["curve"] = curve_of(ranker.log)  # as peers.py has it: how soon is it how good?
         row |= {"seconds": round(seconds, 1), "settings": getattr(ranker, "settings", None), "machine": machine()}
         if getattr(ranker, "tuning", None) is not None:
             row["settings_tried"] = len(ranker.tuning)

@@ -137,6 +137,22 @@ def quantiles(name: str, times: Sequence[float]) -> Row:
     return {f"{name}_p50_ms": round(float(middle), 1), f"{name}_p95_ms": round(float(high), 1), f"{name}s": len(times)}
 
 
+def curve_of(log: pd.DataFrame) -> list[Row]:
+    """What a run was worth when: seconds of training and validation NDCG@10 of each validation in its log."""
+    curve = log[["seconds", "validation_ndcg@10"]].rename(columns={"validation_ndcg@10": "ndcg@10"})
+    return curve.round(5).to_dict("records")
+
+
+def seconds_to_reach(curve: Sequence[Mapping[str, float]], ndcg: float) -> float | None:
+    """Training seconds at the first validation with this NDCG@10 or more; None if the curve never gets there.
+
+    Example:
+        >>> seconds_to_reach([{"seconds": 5.0, "ndcg@10": 0.1}, {"seconds": 9.0, "ndcg@10": 0.3}], 0.2)
+        9.0
+    """
+    return next((point["seconds"] for point in curve if point["ndcg@10"] >= ndcg), None)
+
+
 def machine() -> Row:
     """What the figures were measured on; ``load`` says how busy it was with other things."""
     import torch

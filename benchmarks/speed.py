@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from plain_loop import wait_for
-from records import RESULTS, Page, Row, machine, quantiles
+from records import RESULTS, Page, Row, curve_of, machine, quantiles, seconds_to_reach
 from speed_steps import ROUNDS, STEPS, measure_training, rate_matmul, spread, step_shapes, watch_memory
 
 from workbench.catalogs import leave_one_out, load_dataset
@@ -125,24 +125,13 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def seconds_to(log: pd.DataFrame, bar: float) -> float | None:
-    """Seconds at which a run's validation NDCG@10 first reached the bar; None if it never did.
-
-    Example:
-        >>> seconds_to(pd.DataFrame({"validation_ndcg@10": [0.1, 0.3, 0.2], "seconds": [5.0, 9.0, 14.0]}), 0.2)
-        9.0
-    """
-    reached = log.loc[log["validation_ndcg@10"] >= bar, "seconds"]
-    return float(reached.iloc[0]) if len(reached) else None
-
-
 def measure_quality(runs: Path) -> Row:
     """Of every saved run, seconds until its validation NDCG@10 reached shares of its best."""
     row: Row = {}
     for folder in sorted(path for path in runs.glob("*") if (path / "log.json").is_file()):
         recommender = GPT2Recommender.load(folder)
-        best = recommender.log["validation_ndcg@10"].max()
-        seconds = {f"seconds to {share:.0%} of it": seconds_to(recommender.log, share * best) for share in SHARES}
+        best, curve = recommender.log["validation_ndcg@10"].max(), curve_of(recommender.log)
+        seconds = {f"seconds to {share:.0%} of it": seconds_to_reach(curve, share * best) for share in SHARES}
         row[folder.name] = {"best": round(best, 4), **seconds, "device": recommender.record.get("device")}
     return row
 

@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.catalogs import Split
-from workbench.evaluation.metrics import mean_ranks, ndcg_values
-from workbench.models.floor import CountingRanker, tuning_users
+from workbench.models.floor import BLOCK, CountingRanker, tuning_blocks, tuning_users
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.ranking import Histories, rank_in_blocks
-
-BLOCK = 512  # users scored at once
 
 
 @dataclass(eq=False)
@@ -60,18 +57,11 @@ class Blend:
         """Choose weight and offset with the best NDCG@10 on the validation items; ties keep the smaller weight."""
         if self.floor is None:
             return self
-        known = split.histories("validation")
-        histories = {user: known[user] for user in tuning_users(split) if known[user]}
-        wanted = dict(zip(split.validation["user_id"], split.validation["item_id"], strict=True))
         grid = list(itertools.product(*self.grid.values()))
-        gained, users = np.zeros(len(grid)), list(histories)
-        for first in range(0, len(users), BLOCK):
-            block = {user: histories[user] for user in users[first : first + BLOCK]}
-            targets = self._index.get_indexer([wanted[user] for user in block])
-            parts, allowed = self._parts(block), self._unseen(block)
-            for place, (weight, offset) in enumerate(grid):
-                scores = _joined(*parts, weight=weight, offset=offset)
-                gained[place] += ndcg_values(mean_ranks(scores, targets=targets, allowed=allowed), k=10).sum()
+        gained = np.zeros(len(grid))
+        for block in tuning_blocks(split, items=self._index):
+            parts = self._parts(block.histories)
+            gained += [block.gained(_joined(*parts, weight=weight, offset=offset)) for weight, offset in grid]
         rows = [dict(zip(self.grid, values, strict=True)) for values in grid]
         self.tuning = pd.DataFrame(rows).assign(**{"ndcg@10": gained / len(tuning_users(split))})
         self.tuning = self.tuning.sort_values("ndcg@10", ascending=False, kind="stable", ignore_index=True)
@@ -89,26 +79,20 @@ class Blend:
         """The k best items for every history; see ``GPT2Recommender.rank``."""
 
         def score(block: list[np.ndarray]) -> np.ndarray:
-            told = {str(row): self._index[codes].tolist() for row, codes in enumerate(block)}
-            return _joined(*self._parts(told), weight=self.weight, offset=self.offset)
+            return _joined(*self._parts(block), weight=self.weight, offset=self.offset)
 
         rules = {"k": k, "exclude_seen": exclude_seen, "candidates": candidates}
         return rank_in_blocks(score, histories, items=self._index, block_size=BLOCK, **rules)
 
-    def _parts(self, block: dict[str, list[str]]) -> tuple[np.ndarray, np.ndarray | None]:
+    def _parts(self, block: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
         """Log of the mean probability, and count scores as shares of the highest; each (n_users, n_items)."""
-        logs = np.stack([model.log_probabilities(block) for model in self.models])
+        told = {str(row): self._index[codes].tolist() for row, codes in enumerate(block)}
+        logs = np.stack([model.log_probabilities(told) for model in self.models])
         mean = np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
         if self.floor is None:
             return mean, None
-        counts = np.maximum(self.floor.scores(block), 0)
+        counts = np.maximum(self.floor.scores(told), 0)
         return mean, counts / np.maximum(counts.max(axis=1, keepdims=True), 1e-12)
-
-    def _unseen(self, block: dict[str, list[str]]) -> np.ndarray:
-        allowed = np.ones((len(block), len(self.items)), dtype=bool)
-        for row, history in enumerate(block.values()):
-            allowed[row, self._index.get_indexer(history)] = False
-        return allowed
 
 
 def _joined(logs: np.ndarray, shares: np.ndarray | None, *, weight: float, offset: float) -> np.ndarray:

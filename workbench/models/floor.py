@@ -2,9 +2,9 @@
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -76,15 +76,12 @@ class CountingRanker(ABC):
         if not len(split.validation):
             raise ValueError("split.validation is empty; settings cannot be chosen. Use fit, or longer histories.")
         self._load(split.train, items=split.dataset.catalog["item_id"].tolist())
-        users = tuning_users(split)
-        known = split.histories("validation")
-        histories = item_codes({user: known[user] for user in users}, items=self._index)
-        wanted = dict(zip(split.validation["user_id"], split.validation["item_id"], strict=True))
-        targets = self._index.get_indexer([wanted[user] for user in users])
-        rows = []
+        blocks, n_users, rows = list(tuning_blocks(split, items=self._index)), len(tuning_users(split)), []
         for values in itertools.product(*self._choices().values()):
             self._set(dict(zip(self.grid, values, strict=True)))
-            rows.append(self.settings | {"ndcg@10": _validation_ndcg(self._scorer(), histories, targets=targets)})
+            score = self._scorer()
+            gained = sum(block.gained(score(block.histories)) for block in blocks)
+            rows.append(self.settings | {"ndcg@10": gained / n_users})
         self.tuning = pd.DataFrame(rows).sort_values("ndcg@10", ascending=False, kind="stable", ignore_index=True)
         self._set(max(rows, key=lambda row: row["ndcg@10"]))
         self._score = self._scorer()
@@ -172,14 +169,32 @@ def tuning_users(split: Split) -> list[str]:
     return users[:: max(1, round(len(users) * len(split.dataset.catalog) / MOST_SCORES))]
 
 
-def _validation_ndcg(score: Scorer, histories: list[np.ndarray], *, targets: np.ndarray) -> float:
-    """NDCG@10 of the target items with seen items removed; users without history count as misses, as in evaluate."""
-    gained = 0.0
-    for start in range(0, len(histories), BLOCK):
-        block = histories[start : start + BLOCK]
-        scores = score(block)
-        allowed = np.ones(scores.shape, dtype=bool)
-        for row, history in enumerate(block):
-            allowed[row, history if len(history) else slice(None)] = False
-        gained += ndcg_values(mean_ranks(scores, targets=targets[start : start + BLOCK], allowed=allowed), k=10).sum()
-    return gained / len(histories)
+class TuningBlock(NamedTuple):
+    """Some of the users whose validation items choose settings.
+
+    Attributes:
+        histories: The places in the catalog of the items that each knows.
+        targets: The place of each one's validation item, (n_users,).
+        allowed: Which items may be recommended to each: those not seen, (n_users, n_items).
+    """
+
+    histories: list[np.ndarray]
+    targets: np.ndarray
+    allowed: np.ndarray
+
+    def gained(self, scores: np.ndarray) -> float:
+        """NDCG@10 of the targets under these scores (n_users, n_items), summed over the users."""
+        return float(ndcg_values(mean_ranks(scores, targets=self.targets, allowed=self.allowed), k=10).sum())
+
+
+def tuning_blocks(split: Split, *, items: pd.Index) -> Iterator[TuningBlock]:
+    """The tuning users, up to 512 at once; those without a history, who count as misses, are left out."""
+    known, wanted = split.histories("validation"), split.validation.set_index("user_id")["item_id"]
+    users = [user for user in tuning_users(split) if known[user]]
+    for first in range(0, len(users), BLOCK):
+        block = users[first : first + BLOCK]
+        histories = item_codes({user: known[user] for user in block}, items=items)
+        allowed = np.ones((len(block), len(items)), dtype=bool)
+        for row, history in enumerate(histories):
+            allowed[row, history] = False
+        yield TuningBlock(histories, items.get_indexer(wanted[block]), allowed)
