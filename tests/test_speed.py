@@ -142,6 +142,8 @@ def test_rows_that_are_there_are_not_measured_again(small, tmp_path, monkeypatch
 def test_the_time_to_quality_is_that_of_the_first_validation_that_reached_it(dataset, tmp_path):
     recommender = speed.start_recommender(dataset.catalog, layers=1, width=16, heads=2)
     log = pd.DataFrame({"validation_ndcg@10": [0.1, 0.19, 0.2, 0.15], "seconds": [3.0, 6.0, 9.0, 12.0]})
+    curve = speed.curve_of(log)
+    assert speed.seconds_to_reach(curve, 0.15) == 6.0 and speed.seconds_to_reach(curve, 0.21) is None
     recommender.log = log
     recommender.save(tmp_path / "run")
     row = speed.measure_quality(tmp_path)["run"]

@@ -189,7 +189,8 @@ class TuningBlock(NamedTuple):
 
 def tuning_blocks(split: Split, *, items: pd.Index) -> Iterator[TuningBlock]:
     """The tuning users, up to 512 at once; those without a history, who count as misses, are left out."""
-    known, wanted = split.histories("validation"), split.validation.set_index("user_id")["item_id"]
+    known = split.histories("validation")
+    wanted = dict(zip(split.validation["user_id"], split.validation["item_id"], strict=True))
     users = [user for user in tuning_users(split) if known[user]]
     for first in range(0, len(users), BLOCK):
         block = users[first : first + BLOCK]
@@ -197,4 +198,4 @@ def tuning_blocks(split: Split, *, items: pd.Index) -> Iterator[TuningBlock]:
         allowed = np.ones((len(block), len(items)), dtype=bool)
         for row, history in enumerate(histories):
             allowed[row, history] = False
-        yield TuningBlock(histories, items.get_indexer(wanted[block]), allowed)
+        yield TuningBlock(histories, items.get_indexer([wanted[user] for user in block]), allowed)
