@@ -14,7 +14,6 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import explain  # noqa: E402
-import levers  # noqa: E402
 import prove_data  # noqa: E402
 import prove_notebooks  # noqa: E402
 import quality  # noqa: E402
@@ -197,23 +196,6 @@ class TestWishes:
             sure = {"ahead of": difference["low"] > 0, "behind": difference["high"] < 0}
             told = {word for word in sure if f"{word} {name}" in found["finding"]}
             assert told == {word for word, holds in sure.items() if holds} and name in found["finding"]
-
-
-class TestLevers:
-    """One training run with changed settings."""
-
-    TINY = "layers=1 width=16 epochs=15 learning_rate=0.01 max_history=12 precision=fp32 dropout=0.0".split()
-
-    def test_a_weight_counts_for_this_run_only(self, circle: Split) -> None:
-        usual = levers.pull(circle, self.TINY)
-        without = levers.pull(circle, [*self.TINY, "weight.history=0", "weight.wish_after_history=0"])
-        assert usual["train_loss"] + 0.3 < without["train_loss"]
-        assert set(usual["wishes"]) == set(without["wishes"]) and max(usual["wishes"].values()) <= 1
-        assert levers.pull(circle, self.TINY)["train_loss"] == usual["train_loss"]
-
-    def test_a_kind_of_sentence_that_is_not_there_is_named(self, circle: Split) -> None:
-        with pytest.raises(KeyError, match="hopes.*wish_after_history"):
-            levers.pull(circle, ["weight.hopes=1"])
 
 
 class TestPlacebos:
