@@ -33,7 +33,8 @@ class TrainingConfig:
         layers: Transformer blocks of ``base="small"``. None: 2, or 1 where items have few events.
         width: Hidden size of ``base="small"``. None: 160, or 128 where items have few events.
         heads: Attention heads of ``base="small"``.
-        dropout: After the embedding and each block of ``base="small"``. None: 0.15, or 0.3 where items have few events.
+        dropout: After the embedding and each block of ``base="small"``. None: 0.15, 0.2 of half a million events or
+            more, 0.3 where items have few events.
         max_history: Items of a history that are read, the newest.
         validate_every: Epochs between two validations; None: about eight validations in the whole run.
         patience: Validations without a better NDCG@10 before training stops.

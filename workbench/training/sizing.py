@@ -19,18 +19,34 @@ RATES = ((1_000, 0.002), (3_000, 0.0015))  # for runs of fewer steps than that; 
 LOWEST_RATE = 0.001
 ALL_ITEMS, NEGATIVES = 5_000, 1_024
 FEW_EVENTS = 20  # per item: a larger model would learn these by heart
+MANY_EVENTS = 500_000  # in all: a run then has steps enough to learn by heart what a shorter one has not
 USUAL, SPARSE = {"layers": 2, "width": 160, "dropout": 0.15}, {"layers": 1, "width": 128, "dropout": 0.3}
+LONG = USUAL | {"dropout": 0.2}
 
 
 def sized(config: TrainingConfig, split: Split) -> TrainingConfig:
     """The settings with shape, dropout and windows in a step filled in where they were left open.
 
-    Two layers of 160 with dropout 0.15; one layer of 128 with dropout 0.3 where items have fewer than 20 training
-    events on average.
+    Two layers of 160 with dropout 0.15, or 0.2 from half a million training events on; one layer of 128 with dropout
+    0.3 where items have fewer than 20 training events on average.
     """
-    shape = SPARSE if len(split.train) < FEW_EVENTS * len(split.dataset.catalog) else USUAL
+    shape = shape_for(n_items=len(split.dataset.catalog), n_events=len(split.train))
     open_ = {name: value for name, value in shape.items() if getattr(config, name) is None}
     return replace(config, batch_users=config.batch_users or windows_in_step(split.train), **open_)
+
+
+def shape_for(*, n_items: int, n_events: int) -> dict[str, float]:
+    """Layers, width and dropout.
+
+    Example:
+        >>> shape_for(n_items=600, n_events=50_000)["dropout"], shape_for(n_items=3_000, n_events=900_000)["dropout"]
+        (0.15, 0.2)
+        >>> shape_for(n_items=12_000, n_events=150_000)["layers"]
+        1
+    """
+    if n_events < FEW_EVENTS * n_items:
+        return SPARSE
+    return LONG if n_events >= MANY_EVENTS else USUAL
 
 
 def windows_in_step(train: pd.DataFrame) -> int:
