@@ -62,7 +62,7 @@ PLANS = {
     "films": Plan(history_only=True, requests=True),
     "ml-100k": Plan(history_only=True, requests=True),
     "ml-latest-small": Plan(),
-    "amazon-beauty-2014": Plan(seeds=(0,), settings=(("max_history", 50),), cold=True, permuted=True),
+    "amazon-beauty-2014": Plan(settings=(("max_history", 50),), cold=True, permuted=True),
     "ml-1m-sasrec": Plan(seeds=(0,)),
 }
 QUICK = {"films": Plan(seeds=(0,)), "ml-100k": Plan(seeds=(0,))}
