@@ -99,7 +99,10 @@ def average(decay: float, _: Split) -> Iterator[None]:
     def average_then_end(self: Watch, args, state, control, **others) -> None:  # noqa: ANN001
         share = min(decay, (1 + state.global_step) / (10 + state.global_step))
         for name, weight in self.module.transformer.named_parameters():
-            means.setdefault(name, weight.detach().clone()).lerp_(weight.detach(), 1 - share)
+            if name in means:
+                means[name].lerp_(weight.detach(), 1 - share)
+            else:
+                means[name] = weight.detach().clone()
         end_step(self, args, state, control, **others)
 
     def validate_means(self: Watch, step: int) -> bool:

@@ -11,8 +11,9 @@ do; runs beside each other want ``OMP_NUM_THREADS=1``.
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from unittest.mock import patch
 
 from lever_tricks import TRICKS
 from records import Row
@@ -42,7 +43,7 @@ def pull(split: Split, settings: Sequence[str]) -> Row:
     weights = _taken(values, "weight.", known=WEIGHTS)
     tricks = _taken(values, "trick.", known=TRICKS)
     with ExitStack() as stack:
-        stack.enter_context(_weighing(weights))
+        stack.enter_context(patch.dict(WEIGHTS, weights))
         for name, value in tricks.items():
             stack.enter_context(TRICKS[name](value, split))
         recommender = fine_tune(split, config=TrainingConfig(**values))
@@ -64,17 +65,6 @@ def _taken(values: Row, prefix: str, *, known: Sequence[str]) -> Row:
     if unknown:
         raise KeyError(f"there is no {prefix}{unknown[0]}; after {prefix!r} comes one of {sorted(known)}.")
     return taken
-
-
-@contextmanager
-def _weighing(weights: Row) -> Iterator[None]:
-    """Kinds of sentence weigh so much in the loss while the block runs."""
-    before = dict(WEIGHTS)
-    WEIGHTS.update(weights)
-    try:
-        yield
-    finally:
-        WEIGHTS.update(before)
 
 
 if __name__ == "__main__":
