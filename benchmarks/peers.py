@@ -1,11 +1,13 @@
-"""Peers on the same split and the same machine: SASRec, BERT4Rec and EASE of RecTools, ALS and BPR of implicit.
+"""Peers on the same split and machine: SASRec, BERT4Rec and EASE of RecTools, ALS and BPR of implicit, and GPT-2.
 
-    python benchmarks/peers.py ml-100k [--seeds 0 1 2] [--peers sasrec bert4rec ease als bpr] [--cap-minutes 40]
+    python benchmarks/peers.py ml-100k [--seeds 0 1 2] [--peers gpt2 sasrec bert4rec ease als bpr] [--cap-minutes 40]
 
 Each library lives in an environment of its own under ``build/peers``, made from the exact versions beside its script in
 ``benchmarks/peer_scripts``. A peer gets the split as Parquet without the test items, chooses its settings on the
-validation items, and hands back lists; those are scored here by ``evaluate``, like every ranker of ours. Rows stand in
+validation items, and hands back lists; those are scored here by ``evaluate``, like every ranker of ours. The first seed
+searches, the others train what it chose. GPT-2 is trained beside them, by its defaults. Rows stand in
 ``benchmarks/results/peers-<dataset>.json`` as soon as they are measured; calling again goes on with what is missing.
+The table is part of ``standings.md``.
 """
 
 import argparse
@@ -21,19 +23,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from quality import joined_cards
-from records import RESULTS, Page, Row, fingerprint, machine, say, seconds_to_reach, write_json
+import peers_gpt2
+from quality import described, joined_cards
+from records import RESULTS, Page, Row, fingerprint, machine, say, write_json
+from standings_table import side_by_side, write_table
 
 from workbench.catalogs import Split, leave_one_out, load_dataset
 from workbench.environment import quiet_variables
-from workbench.evaluation import HeldOutRanks, evaluate
+from workbench.evaluation import HeldOutRanks, compare, evaluate
+from workbench.training.keys import run_key
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS, BUILD = HERE / "peer_scripts", HERE.parent / "build" / "peers"
 K = (5, 10, 20)
 PLACES = 2 * max(K)  # ranks up to 20 are exact from 40 places, also where scores tie (see evaluation.placement)
 LAST_LINES = 8
-OUT_OF_TIME = "out of time"  # what a script says of a configuration that the cap ended
 SHORT_HISTORIES = 30  # mean events per user; below that a transformer of length 50 sees nearly everything
 
 
@@ -50,6 +54,7 @@ class Peer(NamedTuple):
 
 
 PEERS = {
+    "gpt2": Peer("GPT-2", "workbench"),
     "sasrec": Peer("RecTools SASRec", "rectools"),
     "bert4rec": Peer("RecTools BERT4Rec", "rectools"),
     "ease": Peer("RecTools EASE", "rectools", seeded=False),
@@ -60,7 +65,9 @@ USUAL = {"n_blocks": 2, "n_heads": 4, "dropout_rate": 0.2, "lr": 0.001}  # RecTo
 
 
 def grid_of(peer: str, split: Split) -> list[Row]:
-    """The configurations a peer may choose from."""
+    """The configurations a peer may choose from; none for GPT-2, whose defaults follow the size of the data."""
+    if PEERS[peer].family == "workbench":
+        return []
     short = len(split.train) / split.train["user_id"].nunique() < SHORT_HISTORIES
     length = 50 if short else 200
     changes = (
@@ -154,13 +161,18 @@ def run(command: Sequence[str], *, doing: str) -> None:
         raise PeerError(f"{doing} ended with code {process.returncode}; the last lines were:\n{quoted}")
 
 
-def ask(split: Split, peer: str, *, seed: int, seconds: float) -> tuple[Row, dict[str, pd.DataFrame]]:
+def ask(
+    split: Split, peer: str, *, grid: Sequence[Row], seed: int, seconds: float
+) -> tuple[Row, dict[str, pd.DataFrame]]:
     """Let a peer train and rank in its own environment: its figures, and its lists for validation and test."""
-    python = environment(PEERS[peer].family)
-    folder = export_split(split, BUILD / "work" / split.dataset.name)
-    row = folder / f"{peer}-{seed}"
+    work = BUILD / "work" / split.dataset.name
+    row = work / f"{peer}-{seed}"
+    if PEERS[peer].family == "workbench":
+        config = peers_gpt2.settings(seed, seconds=seconds)
+        return peers_gpt2.ask(split, config=config, places=PLACES, threads=threads(), folder=row)
+    python, folder = environment(PEERS[peer].family), export_split(split, work)
     shutil.rmtree(row, ignore_errors=True)
-    question = {"peer": peer, "seed": seed, "grid": grid_of(peer, split), "seconds": seconds}
+    question = {"peer": peer, "seed": seed, "grid": grid, "seconds": seconds}
     write_json(row / "question.json", question | {"places": PLACES, "threads": threads()})
     script = SCRIPTS / f"{PEERS[peer].family}_models.py"
     run([str(python), str(script), str(folder), str(row)], doing=f"{PEERS[peer].title}, seed {seed},")
@@ -181,30 +193,67 @@ def measure(
     Args:
         split: Leave-one-out of the dataset.
         peers: Keys of ``PEERS``.
-        seeds: Of those peers where chance plays a part; the others have one row.
+        seeds: Of those peers where chance plays a part; the others have one row. The first one searches.
         cap_minutes: For the whole search of one row.
         results: Folder of the page.
     """
     page = Page(results / f"peers-{split.dataset.name}.json")
     page.figures |= {"dataset": split.dataset.name}
-    for seed, peer in itertools.product(seeds, peers):
-        title, family, seeded = PEERS[peer]
-        if seeded or seed == seeds[0]:
-            name = f"{title}, seed {seed}" if seeded else title
-            pins = (SCRIPTS / f"{family}.txt").read_text("utf-8")
-            key = fingerprint(split, peer, seed if seeded else None, grid_of(peer, split), cap_minutes, pins)
-            page.once(
-                "peers", name, key=key, make=lambda row=(name, peer, seed): row_of(page, split, *row, cap_minutes)
-            )
+    for peer in peers:
+        grid = grid_of(peer, split)
+        for seed in seeds if PEERS[peer].seeded else seeds[:1]:
+            row = measure_row(page, split, peer, grid=grid, seed=seed, minutes=cap_minutes)
+            grid = [row["settings"]]
+    page.figures["differences"] = differences(page, split)
     page.save()
     return page.figures
 
 
-def row_of(page: Page, split: Split, name: str, peer: str, seed: int, minutes: float) -> tuple[Row, HeldOutRanks]:
-    """One row: the peer's lists scored like any ranker's, its figures, and how far its own metrics agree with ours."""
-    figures, lists = ask(split, peer, seed=seed, seconds=60 * minutes)
+def differences(page: Page, split: Split) -> Row:
+    """How far GPT-2 is from each peer, user by user, over all seeds that are on the page."""
+    runs = {
+        peer.title: [name for name in page.ranks if name.partition(", seed ")[0] == peer.title]
+        for peer in PEERS.values()
+    }
+    sides = {title: [page.held_out(name) for name in names] for title, names in runs.items() if names}
+    ours = sides.pop("GPT-2", [])
+    return {
+        f"GPT-2 - {title}": described(compare(ours, theirs, split, names=("GPT-2", title)))
+        for title, theirs in sides.items()
+        if ours
+    }
+
+
+def measure_row(page: Page, split: Split, peer: str, *, grid: Sequence[Row], seed: int, minutes: float) -> Row:
+    """One row, unless the page has it: of a peer that chooses from this grid, with this seed."""
+    title, family, seeded = PEERS[peer]
+    name, seed = (f"{title}, seed {seed}", seed) if seeded else (title, None)
+    if family == "workbench":
+        config = peers_gpt2.settings(seed, seconds=60 * minutes)
+        what = [run_key(split, base="small", spelling="atomic", config=config)]
+    else:
+        what = [grid, minutes, (SCRIPTS / f"{family}.txt").read_text("utf-8")]
+
+    def make() -> tuple[Row, HeldOutRanks]:
+        figures, lists = ask(split, peer, grid=grid, seed=seed or 0, seconds=60 * minutes)
+        return scored(page, split, name, figures=figures, lists=lists, seed=seed, minutes=minutes)
+
+    return page.once("peers", name, key=fingerprint(split, peer, seed, *what), make=make)
+
+
+def scored(
+    page: Page,
+    split: Split,
+    name: str,
+    *,
+    figures: Row,
+    lists: Mapping[str, pd.DataFrame],
+    seed: int | None,
+    minutes: float,
+) -> tuple[Row, HeldOutRanks]:
+    """A row: the peer's lists scored like any ranker's, its figures, and how far its own metrics agree with ours."""
     items = sorted(set(split.train["item_id"]))
-    rules = {"items": items, "settings": figures["settings"], "seed": seed if PEERS[peer].seeded else None}
+    rules = {"items": items, "settings": figures["settings"], "seed": seed}
     table = evaluate({name: Answers(lists["test"], **rules)}, split, k=K)
     checked = evaluate({name: Answers(lists["validation"], **rules)}, split, on="validation", k=K)
     theirs = figures.pop("theirs")
@@ -215,28 +264,6 @@ def row_of(page: Page, split: Split, name: str, peer: str, seed: int, minutes: f
     return row | {"chosen": "by NDCG@10 on validation", "machine": machine()}, table.attrs["ranks"][name]
 
 
-def columns(figures: Row, *, reach: float | None = None) -> pd.DataFrame:
-    """The rows side by side; with ``reach``, also the seconds each took to that NDCG@10 on validation."""
-    rows = {}
-    for name, row in figures.get("peers", {}).items():
-        quality = {
-            title: f"{row[metric]:.4f} ({row[f'{metric}_low']:.4f} to {row[f'{metric}_high']:.4f})"
-            for title, metric in (("NDCG@10", "ndcg@10"), ("HR@10", "hit_rate@10"))
-        }
-        rows[name] = quality | {
-            "training s": row["seconds"],
-            "search s": row["search_seconds"],
-            "users/s": row["users_per_second"],
-            "peak MB": row["peak_mb"],
-            "ended": row["ended"],
-            "search": "complete" if all(one["ended"] != OUT_OF_TIME for one in row["search"]) else OUT_OF_TIME,
-            "settings": json.dumps(row["settings"]),
-        }
-        if reach is not None:
-            rows[name][f"s to {reach:g}"] = seconds_to_reach(row["curve"], reach)
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
 def main(words: Sequence[str]) -> int:
     """Measure the peers on the datasets that are named."""
     parser = argparse.ArgumentParser(prog="peers.py", description=__doc__.splitlines()[0])
@@ -244,7 +271,6 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
     parser.add_argument("--cap-minutes", type=float, default=40, help="for the whole search of one row (default: 40)")
-    parser.add_argument("--reach", type=float, help="also show the seconds to this NDCG@10 on validation")
     words = parser.parse_args(words)
     for name in words.datasets:
         rules = {"peers": words.peers, "seeds": words.seeds, "cap_minutes": words.cap_minutes}
@@ -253,7 +279,8 @@ def main(words: Sequence[str]) -> int:
         except PeerError as error:
             say(f"stopped: {error}")
             return 1
-        print(columns(figures, reach=words.reach).to_string())
+        write_table(RESULTS)
+        print("\n\n".join(side_by_side(figures)))
     return 0
 
 

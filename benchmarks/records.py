@@ -24,6 +24,7 @@ from workbench.evaluation import HeldOutRanks
 RESULTS = Path(__file__).resolve().parent / "results"
 LIMIT = 20  # ranks up to here are exact, and kept
 PLACES = 10  # of lists that are kept
+OUT_OF_TIME = "out of time"  # how a training ended that its cap ended
 Row = dict[str, Any]
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from records import RESULTS, Row
+from records import OUT_OF_TIME, RESULTS, Row, seconds_to_reach
 
 DATASETS = ("films", "ml-100k", "ml-latest-small", "ml-1m-sasrec", "amazon-beauty-2014")
 CARD = ("version", "split", "measured on", "ties in time", "ties in score", "seen items", "candidates", "interval")
@@ -42,7 +42,8 @@ def section(name: str, page: Row, peers: Row, published: Row) -> list[str]:
     if "leaks" in page:
         parts.append(f"Leaks, of GPT-2's first seed: {page['leaks']['finding']}.")
     rows = [(ranker, row) for ranker, row in page["rankers"].items()]
-    rows += [(f"{ranker} (peer)", row) for ranker, row in peers.get("peers", {}).items() if "ndcg@10" in row]
+    others = {ranker: row for ranker, row in peers.get("peers", {}).items() if row["library"] != "workbench"}
+    rows += [(f"{ranker} (peer)", row) for ranker, row in others.items()]
     lines = [line(ranker, row) for ranker, row in sorted(rows, key=lambda pair: -pair[1]["ndcg@10"])]
     lines += [
         f"| *{who}: {row['what']}* | *{row['ndcg@10']:.4f}* | | {shown(row, 'hit_rate@10')} | | *{row['source']}* |"
@@ -51,7 +52,7 @@ def section(name: str, page: Row, peers: Row, published: Row) -> list[str]:
     parts.append("\n".join([HEAD, *lines]))
     if page.get("differences"):
         parts.append("\n".join(f"- {row['sentence']}" for row in page["differences"].values()))
-    return [*parts, *cold_table(page.get("cold"))]
+    return [*parts, *cold_table(page.get("cold")), *side_by_side(peers)]
 
 
 def line(ranker: str, row: Row) -> str:
@@ -61,9 +62,40 @@ def line(ranker: str, row: Row) -> str:
     chosen = row.get("settings")
     told = ", ".join(f"{key} {value}" for key, value in chosen.items()) if isinstance(chosen, dict) else ""
     if "search" in row:  # of a peer
-        short = sum(one["ended"] == "out of time" for one in row["search"])
+        short = sum(one["ended"] == OUT_OF_TIME for one in row["search"])
         told += f"; {len(row['search'])} settings tried, {short} of them out of time"
     return f"| {ranker} | {row['ndcg@10']:.4f} | {interval} | {shown(row, 'hit_rate@10')} | {seconds} | {told} |"
+
+
+def side_by_side(peers: Row) -> list[str]:
+    """What was measured by ``peers.py``: how good, after how long, how fast, with how much memory."""
+    if not peers.get("peers"):
+        return []
+    head = ("ranker", "NDCG@10", "95 %", "HR@10", "training s", "s to the weaker's best", "users/s", "peak MB")
+    head += ("threads", "search")
+    lines = []
+    for name, row in sorted(peers["peers"].items(), key=lambda pair: -pair[1]["ndcg@10"]):
+        goal = weaker_best(peers["peers"], seed=name.partition(", ")[2])
+        reached = seconds_to_reach(row["curve"], goal) if goal else ""
+        interval = f"{row['ndcg@10_low']:.4f} to {row['ndcg@10_high']:.4f}"
+        short = sum(one["ended"] == OUT_OF_TIME for one in row["search"])
+        tried = f"{len(row['search'])} settings" + f", {short} out of time" * (short > 0)
+        cells = [name, f"{row['ndcg@10']:.4f}", interval, shown(row, "hit_rate@10"), f"{row['seconds']:,.0f}"]
+        cells += ["never" if reached is None else reached and f"{reached:,.0f}", f"{row['users_per_second']:,.0f}"]
+        lines.append([*cells, f"{row['peak_mb']:,}", str(row["threads"]), f"{tried} in {row['search_seconds']:,.0f} s"])
+    told = (
+        "Side by side (`benchmarks/peers.py`), each in a process of its own. *The weaker's best*: the best NDCG@10 on "
+        "validation that both GPT-2 and SASRec reached with that seed."
+    )
+    rows = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)]
+    sentences = [f"- {row['sentence']}" for row in peers.get("differences", {}).values()]
+    return [told, "\n".join(rows), *(["\n".join(sentences)] if sentences else [])]
+
+
+def weaker_best(rows: Mapping[str, Row], *, seed: str) -> float | None:
+    """The lower of the best validation NDCG@10 of GPT-2 and SASRec with one seed ("seed 0"); None without both."""
+    both = [rows.get(f"{name}, {seed}") for name in ("GPT-2", "RecTools SASRec")]
+    return min(max(point["ndcg@10"] for point in row["curve"]) for row in both) if all(both) else None
 
 
 def cold_table(cold: Row | None) -> list[str]:

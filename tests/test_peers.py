@@ -15,11 +15,13 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import peers  # noqa: E402
-from records import Page  # noqa: E402
+from records import Page, seconds_to_reach  # noqa: E402
+from standings_table import weaker_best  # noqa: E402
 
 from workbench.catalogs import Split, leave_one_out, load_dataset  # noqa: E402
 from workbench.evaluation import evaluate, ndcg  # noqa: E402
 from workbench.models import Popularity  # noqa: E402
+from workbench.training import TrainingConfig  # noqa: E402
 
 PUBLISHED = sorted((BENCHMARKS / "results").glob("peers-*.json"))
 COUNTING = """
@@ -149,7 +151,26 @@ class TestRows:
         assert figures["protocol"]["measured on"] == f"test, {len(split.test)} users"
         kept = Page(counting / "peers-some-films.json").ranks["implicit ALS, seed 0"]
         assert ndcg(kept.to_numpy(float), k=10) == pytest.approx(row["ndcg@10"], abs=1e-6)
-        assert list(peers.columns(figures, reach=0.0).columns)[-1] == "s to 0"
+        assert f"| implicit ALS, seed 0 | {row['ndcg@10']:.4f} |" in "\n".join(peers.side_by_side(figures))
+
+    def test_the_first_seed_searches_and_the_others_train_what_it_chose(self, split: Split, counting: Path) -> None:
+        figures = peers.measure(split, peers=["bpr"], seeds=(3, 4), results=counting, cap_minutes=1)
+        first, second = (figures["peers"][f"implicit BPR, seed {seed}"] for seed in (3, 4))
+        assert len(first["search"]) == 2
+        assert [one["settings"] for one in second["search"]] == [first["settings"]] == [second["settings"]]
+
+    def test_gpt2_is_a_row_beside_the_peers_and_told_apart_from_them_user_by_user(
+        self, split: Split, counting: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small = TrainingConfig(epochs=2, layers=1, width=32, wishes=0, wishes_after_history=0, descriptions=0)
+        monkeypatch.setattr(peers.peers_gpt2, "settings", lambda seed, seconds: replace(small, seed=seed))
+        figures = peers.measure(split, peers=["gpt2", "sasrec"], results=counting, cap_minutes=1)
+        row, other = (figures["peers"][name] for name in ("GPT-2, seed 0", "RecTools SASRec, seed 0"))
+        assert row["settings"]["width"] == 32 and row["ended"] == "finished" and row["peak_mb"] > 100
+        assert max(point["ndcg@10"] for point in row["curve"]) == row["search"][0]["validation_ndcg@10"]
+        assert row["validation_metrics"]["most"] < 1e-6
+        difference = figures["differences"]["GPT-2 - RecTools SASRec"]
+        assert difference["mean"] == pytest.approx(row["ndcg@10"] - other["ndcg@10"], abs=1e-6)
 
     def test_a_finished_row_is_not_measured_again(
         self, split: Split, counting: Path, monkeypatch: pytest.MonkeyPatch
@@ -187,7 +208,7 @@ class TestEnvironments:
         assert lines and all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line) for line in lines)
 
     def test_every_peer_has_its_script_and_its_versions(self) -> None:
-        for peer in peers.PEERS.values():
+        for peer in [peer for peer in peers.PEERS.values() if peer.family != "workbench"]:  # whose house this is
             for name in (f"{peer.family}_models.py", f"{peer.family}.txt"):
                 assert (BENCHMARKS / "peer_scripts" / name).is_file()
 
@@ -253,8 +274,18 @@ class TestCurve:
     def test_time_to_quality_is_the_first_validation_that_reaches_it(self) -> None:
         curve = [{"seconds": s, "ndcg@10": q} for s, q in ((10, 0.05), (20, 0.09), (30, 0.08), (40, 0.11))]
         asked = {0.05: 10, 0.06: 20, 0.09: 20, 0.1: 40, 0.12: None}
-        assert {ndcg: peers.seconds_to_reach(curve, ndcg) for ndcg in asked} == asked
-        assert peers.seconds_to_reach([], 0.0) is None
+        assert {ndcg: seconds_to_reach(curve, ndcg) for ndcg in asked} == asked
+        assert seconds_to_reach([], 0.0) is None
+
+    def test_both_are_timed_to_the_best_of_the_weaker_one(self) -> None:
+        rows = {
+            "GPT-2, seed 1": [0.1, 0.3, 0.2],
+            "RecTools SASRec, seed 1": [0.25, 0.1],
+            "implicit BPR, seed 1": [0.05],
+        }
+        rows = {name: {"curve": [{"ndcg@10": quality} for quality in curve]} for name, curve in rows.items()}
+        assert weaker_best(rows, seed="seed 1") == 0.25  # SASRec's
+        assert weaker_best(rows, seed="seed 0") is None
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
