@@ -66,6 +66,23 @@ class ReadWithGaps(nn.Embedding):
         return functional.embedding(ids % size, self.weight) + functional.embedding(ids // size, self.gaps)
 
 
+class Forgetful(nn.Embedding):
+    """Items are read as nothing now and then, while training."""
+
+    def __init__(self, words: nn.Embedding, items: slice, share: float) -> None:
+        """Give the words of the items, and how often."""
+        super().__init__(*words.weight.shape, _weight=words.weight.data)
+        self.items, self.share = items, share
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Vectors of the words, (..., d_model)."""
+        rows = functional.embedding(ids, self.weight)
+        if not self.training:
+            return rows
+        lost = (ids >= self.items.start) & (ids < self.items.stop) & (torch.rand_like(rows[..., 0]) < self.share)
+        return rows.masked_fill(lost.unsqueeze(-1), 0)
+
+
 @contextmanager
 def cosine(temperature: float, _: Split) -> Iterator[None]:
     """Items are scored by the cosine to the state, divided by the temperature."""
@@ -85,6 +102,18 @@ def untied(_: float, __: Split) -> Iterator[None]:
 
     def change(recommender: GPT2Recommender) -> None:
         recommender.model.transformer.wte = ReadApart(recommender.model.transformer.wte)
+
+    with _begin_with(change):
+        yield
+
+
+@contextmanager
+def forget(share: float, _: Split) -> Iterator[None]:
+    """This share of the items of a history is read as nothing while training; all of them remain targets."""
+
+    def change(recommender: GPT2Recommender) -> None:
+        transformer = recommender.model.transformer
+        transformer.wte = Forgetful(transformer.wte, recommender.vocabulary.item_words, share)
 
     with _begin_with(change):
         yield
@@ -207,6 +236,7 @@ TRICKS: dict[str, Trick] = {
     "cosine": cosine,
     "untied": untied,
     "average": average,
+    "forget": forget,
     "one_window": one_window,
     "gaps": gaps,
 }

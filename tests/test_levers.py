@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
@@ -90,6 +91,17 @@ class TestTricks:
     def test_untied_rows_part(self, row_of_films: Split) -> None:
         table = tuned_with("untied", 1, row_of_films).model.transformer.wte
         assert not np.allclose(table.read.detach(), table.weight.detach(), atol=1e-3)
+
+    def test_items_are_forgotten_in_training_only_and_as_often_as_told(self, row_of_films: Split) -> None:
+        recommender = tuned_with("forget", 0.3, row_of_films)
+        table, words = recommender.model.transformer.wte, recommender.vocabulary
+        item, control = words.item_words.start, words.control("history")
+        said = torch.tensor([[control, item]]).repeat(2_000, 1)
+        table.train()
+        forgotten = (table(said) == 0).all(dim=-1).float().mean(dim=0)
+        assert forgotten[0] == 0 and forgotten[1] == pytest.approx(0.3, abs=0.05)
+        table.eval()
+        assert torch.equal(table(said), table.weight[said])
 
     def test_a_mean_that_forgets_everything_is_the_newest_weights(
         self, row_of_films: Split, usual: GPT2Recommender
