@@ -83,6 +83,19 @@ class Forgetful(nn.Embedding):
         return rows.masked_fill(lost.unsqueeze(-1), 0)
 
 
+class Shifted(nn.Embedding):
+    """Places of a sentence, counted from another first place at each step of training."""
+
+    def __init__(self, places: nn.Embedding) -> None:
+        """Begin as the table that is given."""
+        super().__init__(*places.weight.shape, _weight=places.weight.data)
+
+    def forward(self, places: torch.Tensor) -> torch.Tensor:
+        """Vectors of the places, (..., d_model)."""
+        spare = self.num_embeddings - int(places.max()) if self.training else 1
+        return functional.embedding(places + int(torch.randint(spare, ())), self.weight)
+
+
 @contextmanager
 def cosine(temperature: float, _: Split) -> Iterator[None]:
     """Items are scored by the cosine to the state, divided by the temperature."""
@@ -114,6 +127,17 @@ def forget(share: float, _: Split) -> Iterator[None]:
     def change(recommender: GPT2Recommender) -> None:
         transformer = recommender.model.transformer
         transformer.wte = Forgetful(transformer.wte, recommender.vocabulary.item_words, share)
+
+    with _begin_with(change):
+        yield
+
+
+@contextmanager
+def shift(_: float, __: Split) -> Iterator[None]:
+    """Sentences begin at a random place while training, so that how far apart items stand counts and not where."""
+
+    def change(recommender: GPT2Recommender) -> None:
+        recommender.model.transformer.wpe = Shifted(recommender.model.transformer.wpe)
 
     with _begin_with(change):
         yield
@@ -237,6 +261,7 @@ TRICKS: dict[str, Trick] = {
     "untied": untied,
     "average": average,
     "forget": forget,
+    "shift": shift,
     "one_window": one_window,
     "gaps": gaps,
 }

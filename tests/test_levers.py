@@ -103,6 +103,13 @@ class TestTricks:
         table.eval()
         assert torch.equal(table(said), table.weight[said])
 
+    def test_places_are_shifted_together_and_in_training_only(self, row_of_films: Split) -> None:
+        table = tuned_with("shift", 1, row_of_films).model.transformer.wpe
+        table.train()
+        firsts = {tuple(torch.cdist(table(torch.arange(9)), table.weight).argmin(dim=1).tolist()) for _ in range(50)}
+        assert len(firsts) > 9 and all(np.diff(places).tolist() == [1] * 8 for places in firsts)
+        assert torch.equal(table.eval()(torch.arange(9)), table.weight[:9])
+
     def test_a_mean_that_forgets_everything_is_the_newest_weights(
         self, row_of_films: Split, usual: GPT2Recommender
     ) -> None:
