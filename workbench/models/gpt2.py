@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 from tokenizers import Tokenizer
+from torch.nn.utils.rnn import pad_sequence
 from transformers import GPT2LMHeadModel
 
 from workbench.language import Prompt, PromptTemplate, Vocabulary
@@ -240,9 +241,7 @@ class GPT2Recommender:
         for first in range(0, len(order), 64):
             some = order[first : first + 64]
             ends = torch.tensor([len(prompts[i]) - 1 for i in some], device=self.device)
-            words = torch.zeros(len(some), len(prompts[some[-1]]), dtype=torch.long)
-            for place, i in enumerate(some):
-                words[place, : len(prompts[i])] = torch.tensor(prompts[i])
+            words = pad_sequence([torch.tensor(prompts[i]) for i in some], batch_first=True)
             # right padding needs no mask: attention is causal and the padding comes after the word that is read
             states[torch.tensor(some, device=self.device)] = read_ends(self.model, words.to(self.device), ends=ends)
         return states

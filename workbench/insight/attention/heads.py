@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from workbench.catalogs.schema import mark_values
 from workbench.evaluation.intervals import bootstrap_means, percentile_interval
@@ -165,9 +166,8 @@ def _blocks(codes: list[np.ndarray], *, recommender: GPT2Recommender) -> Iterato
 def _read(recommender: GPT2Recommender, block: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each history of a block with its weights between units, shape (n_layers, n_heads, n_units, n_units)."""
     prompts = [recommender.prompt(rows.tolist()) for rows in block]
-    words = torch.zeros(len(prompts), max(map(len, prompts)), dtype=torch.long)
-    for place, prompt in enumerate(prompts):
-        words[place, : len(prompt)] = torch.tensor(prompt)  # padding comes after the words, where nobody looks
+    # padding comes after the words, where nobody looks
+    words = pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
     with eager_attention(recommender):
         read = recommender.model.transformer(words.to(recommender.device), use_cache=False, output_attentions=True)
         weights = attention_weights(read.attentions, recommender=recommender, shape=tuple(words.shape))

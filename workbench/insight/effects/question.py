@@ -14,6 +14,7 @@ from threading import Event
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from workbench.catalogs import item_labels
 from workbench.insight.effects.words import PromptWords, read_words
@@ -223,9 +224,7 @@ def _read_variants(recommender: GPT2Recommender, prompts: list[list[int]]) -> to
     while shared and recommender.vocabulary.marks and prompts[0][shared - 1] not in recommender.vocabulary.closing:
         shared -= 1  # an item is read together with the marks before it
     ends = torch.tensor([len(prompt) - 1 - shared for prompt in prompts], device=device)
-    words = torch.zeros(len(prompts), max(map(len, prompts)) - shared, dtype=torch.long)
-    for place, prompt in enumerate(prompts):
-        words[place, : len(prompt) - shared] = torch.tensor(prompt[shared:])
+    words = pad_sequence([torch.tensor(prompt[shared:]) for prompt in prompts], batch_first=True)
     cache = None
     if shared:
         cache = read(torch.tensor([prompts[0][:shared]], device=device), use_cache=True).past_key_values
