@@ -96,8 +96,7 @@ class Shifted(nn.Embedding):
         return functional.embedding(places + int(torch.randint(spare, ())), self.weight)
 
 
-@contextmanager
-def cosine(temperature: float, _: Split) -> Iterator[None]:
+def cosine(temperature: float, _: Split) -> AbstractContextManager[None]:
     """Items are scored by the cosine to the state, divided by the temperature."""
 
     def change(recommender: GPT2Recommender) -> None:
@@ -105,42 +104,35 @@ def cosine(temperature: float, _: Split) -> Iterator[None]:
         parametrize.register_parametrization(transformer.wte, "weight", UnitLength(1.0))
         transformer.ln_f = UnitLength(1 / temperature)
 
-    with _begin_with(change):
-        yield
+    return _begin_with(change)
 
 
-@contextmanager
-def untied(_: float, __: Split) -> Iterator[None]:
+def untied(_: float, __: Split) -> AbstractContextManager[None]:
     """Items are read with other rows than they are scored with."""
 
     def change(recommender: GPT2Recommender) -> None:
         recommender.model.transformer.wte = ReadApart(recommender.model.transformer.wte)
 
-    with _begin_with(change):
-        yield
+    return _begin_with(change)
 
 
-@contextmanager
-def forget(share: float, _: Split) -> Iterator[None]:
+def forget(share: float, _: Split) -> AbstractContextManager[None]:
     """This share of the items of a history is read as nothing while training; all of them remain targets."""
 
     def change(recommender: GPT2Recommender) -> None:
         transformer = recommender.model.transformer
         transformer.wte = Forgetful(transformer.wte, recommender.vocabulary.item_words, share)
 
-    with _begin_with(change):
-        yield
+    return _begin_with(change)
 
 
-@contextmanager
-def shift(_: float, __: Split) -> Iterator[None]:
+def shift(_: float, __: Split) -> AbstractContextManager[None]:
     """Sentences begin at a random place while training, so that how far apart items stand counts and not where."""
 
     def change(recommender: GPT2Recommender) -> None:
         recommender.model.transformer.wpe = Shifted(recommender.model.transformer.wpe)
 
-    with _begin_with(change):
-        yield
+    return _begin_with(change)
 
 
 @contextmanager

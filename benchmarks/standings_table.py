@@ -57,14 +57,12 @@ def section(name: str, page: Row, peers: Row, published: Row) -> list[str]:
 
 def line(ranker: str, row: Row) -> str:
     """One ranker."""
-    interval = f"{row['ndcg@10_low']:.4f} to {row['ndcg@10_high']:.4f}"
     seconds = f"{row['seconds']:,.0f}" if "seconds" in row else ""
     chosen = row.get("settings")
     told = ", ".join(f"{key} {value}" for key, value in chosen.items()) if isinstance(chosen, dict) else ""
     if "search" in row:  # of a peer
-        short = sum(one["ended"] == OUT_OF_TIME for one in row["search"])
-        told += f"; {len(row['search'])} settings tried, {short} of them out of time"
-    return f"| {ranker} | {row['ndcg@10']:.4f} | {interval} | {shown(row, 'hit_rate@10')} | {seconds} | {told} |"
+        told += f"; {len(row['search'])} settings tried, {n_out_of_time(row)} of them out of time"
+    return f"| {ranker} | {row['ndcg@10']:.4f} | {interval(row)} | {shown(row, 'hit_rate@10')} | {seconds} | {told} |"
 
 
 def side_by_side(peers: Row) -> list[str]:
@@ -76,12 +74,10 @@ def side_by_side(peers: Row) -> list[str]:
     lines = []
     for name, row in sorted(peers["peers"].items(), key=lambda pair: -pair[1]["ndcg@10"]):
         goal = weaker_best(peers["peers"], seed=name.partition(", ")[2])
-        reached = seconds_to_reach(row["curve"], goal) if goal else ""
-        interval = f"{row['ndcg@10_low']:.4f} to {row['ndcg@10_high']:.4f}"
-        short = sum(one["ended"] == OUT_OF_TIME for one in row["search"])
+        short = n_out_of_time(row)
         tried = f"{len(row['search'])} settings" + f", {short} out of time" * (short > 0)
-        cells = [name, f"{row['ndcg@10']:.4f}", interval, shown(row, "hit_rate@10"), f"{row['seconds']:,.0f}"]
-        cells += ["never" if reached is None else reached and f"{reached:,.0f}", f"{row['users_per_second']:,.0f}"]
+        cells = [name, f"{row['ndcg@10']:.4f}", interval(row), shown(row, "hit_rate@10"), f"{row['seconds']:,.0f}"]
+        cells += [time_to(goal, row) if goal else "", f"{row['users_per_second']:,.0f}"]
         lines.append([*cells, f"{row['peak_mb']:,}", str(row["threads"]), f"{tried} in {row['search_seconds']:,.0f} s"])
     told = (
         "Side by side (`benchmarks/peers.py`), each in a process of its own. *The weaker's best*: the best NDCG@10 on "
@@ -90,6 +86,17 @@ def side_by_side(peers: Row) -> list[str]:
     rows = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)]
     sentences = [f"- {row['sentence']}" for row in peers.get("differences", {}).values()]
     return [told, "\n".join(rows), *(["\n".join(sentences)] if sentences else [])]
+
+
+def time_to(goal: float, row: Row) -> str:
+    """Seconds of training to an NDCG@10 on validation, or that it was never reached."""
+    reached = seconds_to_reach(row["curve"], goal)
+    return "never" if reached is None else f"{reached:,.0f}"
+
+
+def n_out_of_time(row: Row) -> int:
+    """How many settings of a peer's search the cap ended."""
+    return sum(one["ended"] == OUT_OF_TIME for one in row["search"])
 
 
 def weaker_best(rows: Mapping[str, Row], *, seed: str) -> float | None:
@@ -104,13 +111,18 @@ def cold_table(cold: Row | None) -> list[str]:
         return []
     rows = {name: row for name, row in cold.items() if isinstance(row, dict)}
     lines = [
-        f"| {name} | {row['ndcg@10']:.4f} | {row['ndcg@10_low']:.4f} to {row['ndcg@10_high']:.4f} |"
+        f"| {name} | {row['ndcg@10']:.4f} | {interval(row)} |"
         for name, row in sorted(rows.items(), key=lambda pair: -pair[1]["ndcg@10"])
     ]
     told = (
         f"Cold: the {cold['users']:,} users whose test item has at most {cold['train_events_at_most']} training events."
     )
     return [told, "\n".join(["| ranker | NDCG@10 | 95 % |\n|---|---|---|", *lines])]
+
+
+def interval(row: Mapping) -> str:
+    """Where NDCG@10 lies, 95 % over users."""
+    return f"{row['ndcg@10_low']:.4f} to {row['ndcg@10_high']:.4f}"
 
 
 def shown(row: Mapping, name: str) -> str:
