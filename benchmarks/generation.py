@@ -104,7 +104,9 @@ def price_trie(recommender: GPT2Recommender, *, beams: int = BEAMS, repeats: int
         processors = []
         if on_trie:
             blocked = blocked_edges(trie, [[]], device=recommender.device)
-            processors = [TrieProcessor(trie, start=ids.shape[1], blocked=blocked, rows_per_prompt=beams, end=end)]
+            processors = [
+                TrieProcessor(trie, start=ids.shape[1], blocked=blocked, gone=None, rows_per_prompt=beams, end=end)
+            ]
         config = GenerationConfig(
             max_new_tokens=n_words,
             num_beams=beams,

@@ -18,6 +18,7 @@ from transformers import Cache, GPT2LMHeadModel
 
 from workbench.language import Vocabulary
 from workbench.language.trie import Trie
+from workbench.models.repeats import rule_out_repeats
 
 NODES = 192  # nodes of a row, at least one whole branch of the root
 EXACT = 2_000  # items up to which all are scored where an item takes several words; beyond, a beam looks for the best
@@ -53,7 +54,8 @@ def score_items(
     """
     trie, rows = vocabulary.trie, model.transformer.wte.weight
     if vocabulary.one_word:
-        return torch.log_softmax((states @ rows[vocabulary.item_words].T).float(), dim=-1)
+        logits = (states @ rows[vocabulary.item_words].T).float()
+        return torch.log_softmax(rule_out_repeats(logits, prompts, model=model, vocabulary=vocabulary), dim=-1)
     if len(trie.decisive) == 1:
         return torch.stack([_walk(trie, state[None], rows) for state in states])
     branches = lay_out_branches(trie, device=rows.device)

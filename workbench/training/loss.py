@@ -3,6 +3,7 @@
 Where an item follows, the softmax runs over the words that lead on from there in the trie, so an item costs minus the
 logarithm of its probability among all items, whatever the spelling; where text follows, over the text words. Of many
 thousand items of one word each, some are drawn and stand for all, weighted so that the sum has the right expectation.
+Items that were read take no part where nobody meets an item twice (``models/repeats.py``).
 Where every item has a word of its own, chunks keep the tokens x items matrix out of memory, and the gradient is formed
 in the forward pass, so no chunk is computed twice.
 """
@@ -15,6 +16,7 @@ from transformers import GPT2Model
 from workbench.language import Vocabulary
 from workbench.language.trie import Trie
 from workbench.models.generation.constraint import TrieTable, trie_table
+from workbench.models.repeats import NEVER, each_item_once, read_before
 
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
 WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08, "review": 0.08}
@@ -36,10 +38,11 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         rows: torch.Tensor,
         targets: torch.Tensor,
         log_chances: torch.Tensor | None,
+        out: torch.Tensor | None,
         n: int,
         dtype: torch.dtype,
     ):
-        """Shapes: hidden (m, d), zeros from row n on; rows (n_words, d); targets (m,), of which n count."""
+        """Shapes: hidden (m, d), zeros from row n on; rows (n_words, d); targets (m,), n of which count; out (n, any)."""
         low_rows = rows.to(dtype)
         grad_hidden = torch.empty_like(hidden, dtype=torch.float32)
         grad_rows = torch.zeros_like(rows, dtype=torch.float32)
@@ -48,9 +51,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             part = slice(first, first + CHUNK)
             low_hidden, target = hidden[part].to(dtype), targets[part, None]
             logits = (low_hidden @ low_rows.T).float()  # (chunk, n_words)
+            own = logits.gather(1, target)
             if log_chances is not None:
-                own = logits.gather(1, target)
-                logits.sub_(log_chances).scatter_(1, target, own)
+                logits.sub_(log_chances)
+            if out is not None:
+                gone = out[part]
+                logits[: len(gone)].scatter_add_(1, gone.clamp(min=0), NEVER * (gone >= 0))
+            logits.scatter_(1, target, own)
             logits -= logits.amax(1, keepdim=True)
             own = logits.gather(1, target)
             sums = logits.exp_().sum(1, keepdim=True)
@@ -67,7 +74,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx, grad: torch.Tensor):
         """Scale the gradients that forward left."""
         grad_hidden, grad_rows = ctx.saved_tensors
-        return grad * grad_hidden, grad * grad_rows, None, None, None, None
+        return grad * grad_hidden, grad * grad_rows, None, None, None, None, None
 
 
 def restricted_cross_entropy(
@@ -76,6 +83,7 @@ def restricted_cross_entropy(
     targets: torch.Tensor,
     *,
     log_chances: torch.Tensor | None = None,
+    out: torch.Tensor | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Mean cross-entropy in nats over the words of ``rows``, at least 0.
@@ -87,6 +95,7 @@ def restricted_cross_entropy(
         log_chances: Where the rows were drawn from more, log of the chance each had to be drawn, (n_words,). A row of
             chance c then stands for 1/c rows like it, but the one that followed for itself alone (Horvitz and Thompson,
             1952): the sum in the softmax has the expectation of the sum over all.
+        out: Words that cannot follow, (n, any number), filled up with -1; the one that followed counts all the same.
         dtype: Of the matrix products; sums are float32.
 
     Example:
@@ -96,7 +105,7 @@ def restricted_cross_entropy(
     """
     n = len(targets)
     hidden, targets = functional.pad(hidden, (0, 0, 0, -n % ROUND)), functional.pad(targets, (0, -n % ROUND))
-    return _ChunkedCrossEntropy.apply(hidden, rows, targets, log_chances, n, dtype) / max(n, 1)
+    return _ChunkedCrossEntropy.apply(hidden, rows, targets, log_chances, out, n, dtype) / max(n, 1)
 
 
 def path_loss(
@@ -106,6 +115,7 @@ def path_loss(
     *,
     trie: Trie,
     drawn: tuple[torch.Tensor, torch.Tensor] | None = None,
+    out: torch.Tensor | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Mean cost of an item in nats, at least 0: of its first word among all first words, and of each further choice.
@@ -117,6 +127,7 @@ def path_loss(
         trie: Over the spellings of all items.
         drawn: First words that stand for all of them: their edges in order, those that follow among them, and the log
             of the chance each had to be drawn; both (n_drawn,). None: all first words.
+        out: First words that cannot follow, as numbers of their edges, (n, any number), filled up with -1.
         dtype: Of the matrix products; sums are float32.
 
     Example:
@@ -130,10 +141,18 @@ def path_loss(
     begins = edges < n_first
     choices, log_chances = drawn or (torch.arange(n_first, device=rows.device), None)
     firsts, targets = functional.embedding(table.words[choices], rows), torch.searchsorted(choices, edges[begins])
-    first = restricted_cross_entropy(hidden[begins], firsts, targets, log_chances=log_chances, dtype=dtype)
+    if out is not None:
+        out = _places(out[begins], among=choices)
+    first = restricted_cross_entropy(hidden[begins], firsts, targets, log_chances=log_chances, out=out, dtype=dtype)
     if trie.longest == 1:
         return first
     return first + _fork_losses(hidden[~begins], rows, edges[~begins], table, dtype).sum() / max(begins.sum(), 1)
+
+
+def _places(numbers: torch.Tensor, *, among: torch.Tensor) -> torch.Tensor:
+    """Where each number stands among these, which ascend; -1 for what does not stand there."""
+    places = torch.searchsorted(among, numbers).clamp(max=len(among) - 1)
+    return places.masked_fill(among[places] != numbers, -1)
 
 
 def _fork_losses(
@@ -160,7 +179,7 @@ def sentence_loss(
         vocabulary: Which ids are text, control words and items.
     """
     rows = transformer.wte.weight
-    text_rows = rows[: vocabulary.first_item]  # with the control words
+    text_rows, once = rows[: vocabulary.first_item], each_item_once(transformer)  # text: with the control words
     device = rows.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows.dtype
     losses = {}
@@ -177,7 +196,9 @@ def sentence_loss(
                 losses[name] = restricted_cross_entropy(hidden, text_rows, targets, dtype=dtype)
             else:
                 drawn = (group["drawn"], group["log_chances"]) if "drawn" in group else None
-                losses[name] = path_loss(hidden, rows, targets, trie=vocabulary.trie, drawn=drawn, dtype=dtype)
+                out = read_before(group["words"], known, vocabulary=vocabulary) if once else None
+                rules = {"trie": vocabulary.trie, "drawn": drawn, "out": out, "dtype": dtype}
+                losses[name] = path_loss(hidden, rows, targets, **rules)
     losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())
     return losses
 

@@ -20,6 +20,7 @@ LOWEST_RATE = 0.001
 ALL_ITEMS, NEGATIVES = 5_000, 1_024
 FEW_EVENTS = 20  # per item: a larger model would learn these by heart
 MANY_EVENTS = 500_000  # in all: a run then has steps enough to learn by heart what a shorter one has not
+FEW_REPEATS = 0.01  # of all events: up to that an item is met once, as far as a run is concerned
 USUAL, SPARSE = {"layers": 2, "width": 160, "dropout": 0.15}, {"layers": 1, "width": 128, "dropout": 0.3}
 LONG = USUAL | {"dropout": 0.2}
 
@@ -83,6 +84,18 @@ def learning_rate(steps: int) -> float:
         (0.002, 0.0015, 0.001)
     """
     return next((rate for limit, rate in RATES if steps < limit), LOWEST_RATE)
+
+
+def each_item_once(train: pd.DataFrame) -> bool:
+    """Whether people hardly ever meet an item twice: at most one event in a hundred is of an item met before.
+
+    Example:
+        >>> each_item_once(pd.DataFrame({"user_id": list("aab"), "item_id": list("xyx")}))
+        True
+        >>> each_item_once(pd.DataFrame({"user_id": list("aab"), "item_id": list("xxx")}))
+        False
+    """
+    return bool(train.duplicated(["user_id", "item_id"]).mean() <= FEW_REPEATS)
 
 
 def negatives(n_items: int) -> int:

@@ -180,8 +180,8 @@ def _standing(question: Question) -> tuple[float, int]:
     with recommender.at_rest():
         read_all = recommender.hidden_states if recommender.vocabulary.one_word else recommender.item_scores
         read = read_all(prompts)
-        scores = torch.softmax(question.logits(read), dim=-1)
-        return float(scores[0, question.row]), int(question.places(read)[0])
+        probability = recommender.item_scores(prompts)[0, question.row].exp()
+        return float(probability), int(question.places(read)[0])
 
 
 def _move(before: int, after: int) -> str:

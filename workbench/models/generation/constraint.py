@@ -9,6 +9,8 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
 from workbench.language.trie import Trie
+from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.repeats import NEVER, each_item_once, rows_in
 from workbench.models.scoring import choose_among
 
 BASE = 1 << 32  # above the id of any word
@@ -62,22 +64,33 @@ class TrieProcessor(AnyWord):
     """Turns logits into log-probabilities under the trie; words that lead to nothing become -inf.
 
     Each row of a batch is at some node. The chances of the words that go on from there sum to one whatever is blocked,
-    so that sums along a path are an item's log-probability among all items; what is blocked is only never chosen.
+    so that sums along a path are an item's log-probability among all items; what is blocked is only never chosen. What
+    is gone has no chance at all.
     """
 
-    def __init__(self, trie: Trie, *, start: int, blocked: torch.Tensor, rows_per_prompt: int, end: int) -> None:
+    def __init__(
+        self,
+        trie: Trie,
+        *,
+        start: int,
+        blocked: torch.Tensor,
+        gone: torch.Tensor | None,
+        rows_per_prompt: int,
+        end: int,
+    ) -> None:
         """Stand at the root.
 
         Args:
             trie: All items as paths of word ids.
             start: Length of the prompts; what comes after is walked.
             blocked: Edges that must not be taken, (n_prompts, n_edges) of bool.
+            gone: Edges to items that cannot come again, likewise, where every item is one word: see ``edges_in``.
             rows_per_prompt: Neighbouring rows that belong to one prompt.
             end: Id of the word that fills rows that are finished.
         """
         super().__init__(start=start, end=end)
         self._table = trie_table(trie, blocked.device)
-        self._blocked, self._per = blocked, rows_per_prompt
+        self._blocked, self._gone, self._per = blocked, gone, rows_per_prompt
 
     def _among(self, written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         nodes = self._table.walk(written)
@@ -85,7 +98,10 @@ class TrieProcessor(AnyWord):
             edges = self._table.leaving(nodes[:1])[1]
             first, words = scores[:: self._per], self._table.words[edges]
             out = torch.full_like(first, -torch.inf, dtype=torch.float32)
-            chances = first[:, words].float().log_softmax(1)
+            logits = first[:, words].float()
+            if self._gone is not None:
+                logits = logits.masked_fill(self._gone[:, edges], NEVER)
+            chances = logits.log_softmax(1)
             out[:, words] = chances.masked_fill(self._blocked[:, edges], -torch.inf)
             return out.repeat_interleave(self._per, dim=0)
         rows, edges = self._table.leaving(nodes)
@@ -181,6 +197,14 @@ def blocked_edges(trie: Trie, out: Sequence[Sequence[int]], *, device: torch.dev
     """Edges that must not be taken if these catalog rows are not to be written, (n_prompts, n_edges) of bool."""
     edges = np.array([trie.blocked(rows) for rows in out], dtype=bool).reshape(len(out), len(trie.words))
     return torch.as_tensor(edges, device=device)
+
+
+def edges_in(recommender: GPT2Recommender, prompts: Sequence[Sequence[int]]) -> torch.Tensor | None:
+    """Edges to the items of each prompt, (n_prompts, n_edges) of bool, if no item comes a second time; else None."""
+    if not each_item_once(recommender.model):
+        return None
+    rows = [rows_in(prompt, recommender.vocabulary) for prompt in prompts]
+    return blocked_edges(recommender.vocabulary.trie, rows, device=recommender.device)
 
 
 class StopWhen(StoppingCriteria):

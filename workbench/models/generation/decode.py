@@ -17,7 +17,14 @@ from transformers import Cache, GenerationConfig, LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
 from workbench.models.generation.chance import Chance
-from workbench.models.generation.constraint import AnyWord, TrieProcessor, blocked_edges, stop_when, trie_table
+from workbench.models.generation.constraint import (
+    AnyWord,
+    TrieProcessor,
+    blocked_edges,
+    edges_in,
+    stop_when,
+    trie_table,
+)
 from workbench.models.generation.paths import Found, follow, take_best, take_by_chance
 from workbench.models.gpt2 import GPT2Recommender
 
@@ -142,7 +149,12 @@ def write(
     else:
         blocked = blocked_edges(vocabulary.trie, out, device=device)
         processor = TrieProcessor(
-            vocabulary.trie, start=ids.shape[1], blocked=blocked, rows_per_prompt=per_prompt, end=end
+            vocabulary.trie,
+            start=ids.shape[1],
+            blocked=blocked,
+            gone=edges_in(recommender, prompts),
+            rows_per_prompt=per_prompt,
+            end=end,
         )
     telling = _Telling(told) if told else None
     config = GenerationConfig(

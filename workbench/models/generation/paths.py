@@ -14,8 +14,9 @@ import torch
 from transformers import DynamicCache, GPT2LMHeadModel
 
 from workbench.models.generation.chance import draw_places
-from workbench.models.generation.constraint import TrieTable, blocked_edges, trie_table
+from workbench.models.generation.constraint import TrieTable, blocked_edges, edges_in, trie_table
 from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.repeats import NEVER
 from workbench.models.scoring import choose_among, read_with_mask
 
 PROMPTS = 32  # read at once, of similar length
@@ -112,7 +113,9 @@ def follow(
         some = order[first : first + size]
         with recommender.at_rest():
             blocked = blocked_edges(trie, [out[i] for i in some], device=recommender.device)
-            paths = _follow(model, table, [prompts[i] for i in some], take, blocked=blocked, stop=stop)
+            own = [prompts[i] for i in some]
+            rules = {"blocked": blocked, "gone": edges_in(recommender, own), "stop": stop}
+            paths = _follow(model, table, own, take, **rules)
             rows = torch.where(paths.scores > -torch.inf, table.rows[paths.nodes], -1).cpu().numpy()
             scores = paths.scores.cpu().numpy()
         for i, own, chances in zip(some, rows, scores, strict=True):
@@ -127,6 +130,7 @@ def _follow(
     take: Callable[[Paths, Ways], Taken],
     *,
     blocked: torch.Tensor,
+    gone: torch.Tensor | None,
     stop: Event | None,
 ) -> Paths:
     """From the root to the items' ends."""
@@ -137,7 +141,7 @@ def _follow(
     if not table.is_fork(roots[:1]).any():  # all items begin alike
         paths = _go_on(model, table, paths, reading, taken=(roots, roots, paths.scores))
     while _undecided(table, paths).any() and not (stop is not None and stop.is_set()):
-        ways = _ways_on(table, paths, model.transformer.wte.weight, blocked=blocked)
+        ways = _ways_on(table, paths, model.transformer.wte.weight, blocked=blocked, gone=gone)
         paths = _go_on(model, table, paths, reading, taken=take(paths, ways))
     return paths
 
@@ -159,13 +163,17 @@ def _read_prompts(model: GPT2LMHeadModel, prompts: Sequence[list[int]]) -> tuple
     return Reading(cache, lengths, before), hidden[torch.arange(len(prompts), device=device), lengths - 1]
 
 
-def _ways_on(table: TrieTable, paths: Paths, rows: torch.Tensor, *, blocked: torch.Tensor) -> Ways:
-    """The ways on and their chances; those of a fork sum to one, whatever is blocked."""
+def _ways_on(
+    table: TrieTable, paths: Paths, rows: torch.Tensor, *, blocked: torch.Tensor, gone: torch.Tensor | None
+) -> Ways:
+    """The ways on and their chances; those of a fork sum to one, whatever is blocked, over all that is not gone."""
     undecided = _undecided(table, paths)
     prompt, path = undecided.nonzero(as_tuple=True)
     fork, edges = table.leaving(paths.nodes[undecided])
     words, place = table.words[edges].unique(return_inverse=True)
     logits = (paths.hidden[undecided] @ rows[words].T).float()[fork, place]
+    if gone is not None:
+        logits = logits.masked_fill(gone[prompt[fork], edges], NEVER)
     chances = choose_among(logits, fork, n_groups=len(prompt))
     return Ways(prompt[fork], path[fork], fork, edges, chances, blocked[prompt[fork], edges])
 
