@@ -42,7 +42,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         n: int,
         dtype: torch.dtype,
     ):
-        """Shapes: hidden (m, d), zeros from row n on; rows (n_words, d); targets (m,), n of which count; out (n, any)."""
+        """Shapes: hidden (m, d), zeros from row n on; rows (n_words, d); targets (m,), n of them count; out (n, any)."""
         low_rows = rows.to(dtype)
         grad_hidden = torch.empty_like(hidden, dtype=torch.float32)
         grad_rows = torch.zeros_like(rows, dtype=torch.float32)
