@@ -56,3 +56,12 @@ class TestLength:
 
     def test_negatives_are_drawn_only_of_many_items(self) -> None:
         assert (sizing.negatives(5_000), sizing.negatives(5_001)) == (0, 1_024)
+
+
+class TestRepeats:
+    @given(n_repeats=st.integers(0, 400))
+    def test_items_are_met_once_up_to_one_repeat_in_a_hundred_events(self, n_repeats: int) -> None:
+        users = [f"u{user}" for user in range(100) for _ in range(4)]
+        items = [f"i{n if 4 * user + n >= n_repeats else 0}" for user in range(100) for n in range(4)]
+        train = pd.DataFrame({"user_id": users, "item_id": items})
+        assert sizing.each_item_once(train) == (train.duplicated().sum() <= 400 / 100)

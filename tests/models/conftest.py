@@ -45,7 +45,9 @@ def make_spelled(tiny_catalog: pd.DataFrame) -> Callable[..., GPT2Recommender]:
     return make
 
 
-@pytest.fixture(scope="session", params=["atomic", "semantic", "title"])
+@pytest.fixture(scope="session", params=["atomic", "semantic", "title", "once"])
 def spelled(request: pytest.FixtureRequest, make_spelled: Callable[..., GPT2Recommender]) -> GPT2Recommender:
-    """The ten items in each spelling; shared between tests, so none may change it."""
-    return make_spelled(request.param)
+    """The ten items in each spelling, and as words of which none comes a second time; no test may change it."""
+    recommender = make_spelled("atomic" if request.param == "once" else request.param)
+    recommender.model.config.each_item_once = request.param == "once"
+    return recommender

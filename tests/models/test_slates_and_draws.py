@@ -15,6 +15,7 @@ from workbench.models import embed_items
 from workbench.models.generation import write_text
 from workbench.models.generation.chance import take_dice
 from workbench.models.generation.decode import draw_items
+from workbench.models.repeats import each_item_once
 from workbench.models.vectors import unit_rows
 
 IDS = [f"{row:03d}" for row in range(10)]
@@ -47,6 +48,8 @@ def words_by_chance(recommender, prompt, *, temperature=1.0, top_p=1.0):
     for own in spelled:
         with torch.no_grad():
             logits = recommender.model(torch.tensor([prompt + list(own)])).logits[0, len(prompt) - 1 : -1].double()
+        if each_item_once(recommender.model):
+            logits[:, prompt] = -torch.inf
         chance = 1.0
         for place, word in enumerate(own):
             ways = sorted({other[place] for other in spelled if other[:place] == own[:place]})

@@ -62,6 +62,15 @@ def test_it_learns_what_certainly_comes_next(learned, cycles):
     assert new["item_id"].tolist() == ["f6"]
 
 
+def test_a_run_keeps_that_nobody_meets_an_item_twice(learned, tmp_path):
+    loaded = GPT2Recommender.load(learned.save(tmp_path / "run"))
+    for run in (learned, loaded):
+        everything = run.rank({"new": ["f3", "f4"]}, k=12, exclude_seen=False)
+        assert set(everything["item_id"].tail(2)) == {"f3", "f4"}
+        assert np.exp(everything["score"].astype(float)).tolist()[-2:] == [0, 0]
+        assert np.exp(everything["score"].astype(float)).sum() == pytest.approx(1, abs=1e-5)
+
+
 def test_it_learns_what_a_request_means(cycles, tiny_config):
     config = replace(tiny_config, epochs=60, learning_rate=1e-2, wishes=24, dropout=0.0, validate_every=60)
     recommender = fine_tune(cycles, config=config)

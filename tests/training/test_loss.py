@@ -1,5 +1,7 @@
 """The loss equals the textbook's, in value and gradient, however it is cut."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,13 @@ from torch.nn.functional import cross_entropy
 from workbench.language import Vocabulary, spell
 from workbench.language.trie import build_trie
 from workbench.models.generation.constraint import trie_table
+from workbench.models.repeats import rows_in
 from workbench.models.start import start_recommender
 from workbench.training import loss as module
 from workbench.training.batches import Sentences
+from workbench.training.fine_tune import untrained
 from workbench.training.loss import path_loss, restricted_cross_entropy, sentence_loss
+from workbench.training.windows import NO_TARGET
 
 
 def drawn(n: int, words: int, width: int = 8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -96,6 +101,48 @@ def test_gradients_with_drawn_rows_are_those_of_the_corrected_scores(monkeypatch
     ours = both(*drawn(20, 12), lambda h, r, t: restricted_cross_entropy(h, r, t, log_chances=log_chances))
     for mine, theirs in zip(ours, both(*drawn(20, 12), corrected), strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [3, 64])
+def test_words_that_cannot_follow_take_no_part_unless_they_followed(monkeypatch, chunk):
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    out = torch.tensor([[3, 3, -1], [7, 0, 11], [-1, -1, -1], [1, 2, 3]]).repeat(5, 1)  # (20, 3)
+
+    def without(hidden, rows, targets):
+        gone = torch.zeros(20, 12, dtype=torch.bool)
+        for row, own in enumerate(out.tolist()):
+            gone[row, [word for word in own if word >= 0 and word != targets[row]]] = True
+        return cross_entropy((hidden @ rows.T).masked_fill(gone, -torch.inf), targets)
+
+    ours = both(*drawn(20, 12), lambda h, r, t: restricted_cross_entropy(h, r, t, out=out))
+    for mine, theirs in zip(ours, both(*drawn(20, 12), without), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_what_was_read_is_not_pushed_away():
+    hidden, rows, targets = drawn(20, 12)
+    out, targets = torch.full((20, 1), 5), targets.where(targets != 5, 4)
+    *_, pushed = both(hidden, rows, targets, lambda h, r, t: restricted_cross_entropy(h, r, t, out=out))
+    assert not pushed[5].any() and pushed[4].any()
+
+
+@pytest.mark.parametrize("negatives", [0, 20])
+def test_where_nobody_meets_an_item_twice_the_loss_is_that_of_items_not_read(wanderings, tiny_config, negatives):
+    config = replace(tiny_config, negatives=negatives)
+    recommender = untrained(wanderings, base="small", spelling="atomic", config=config)
+    assert recommender.model.config.each_item_once
+    words, sentences = recommender.vocabulary, Sentences(recommender, wanderings, config)
+    group = sentences[0]["history"]
+    loss = sentence_loss(recommender.model.transformer, {"history": group}, vocabulary=words)["history"]
+    costs = []
+    for row, targets in zip(group["words"].tolist(), group["targets"].tolist(), strict=True):
+        for place, target in enumerate(targets):
+            if target != NO_TARGET:
+                chances = recommender.item_scores([row[: place + 1]])[0]
+                assert chances.exp()[rows_in(row[: place + 1], words)].sum() == 0
+                costs.append(-float(chances[target].detach()))
+    exact = float(np.mean(costs))
+    assert float(loss) == pytest.approx(exact, abs=1e-4 if not negatives else 0.1)  # drawn rows estimate the sum
 
 
 def test_no_positions_cost_nothing():

@@ -42,7 +42,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         n: int,
         dtype: torch.dtype,
     ):
-        """Shapes: hidden (m, d), zeros from row n on; rows (n_words, d); targets (m,), n of them count; out (n, any)."""
+        """Shapes: hidden (m, d), zeros from row n on; rows (n_words, d); targets (m,), n of them real; out (n, any)."""
         low_rows = rows.to(dtype)
         grad_hidden = torch.empty_like(hidden, dtype=torch.float32)
         grad_rows = torch.zeros_like(rows, dtype=torch.float32)
@@ -142,17 +142,18 @@ def path_loss(
     choices, log_chances = drawn or (torch.arange(n_first, device=rows.device), None)
     firsts, targets = functional.embedding(table.words[choices], rows), torch.searchsorted(choices, edges[begins])
     if out is not None:
-        out = _places(out[begins], among=choices)
+        out = out[begins] if drawn is None else _places(choices, n=n_first)[out[begins]]
     first = restricted_cross_entropy(hidden[begins], firsts, targets, log_chances=log_chances, out=out, dtype=dtype)
     if trie.longest == 1:
         return first
     return first + _fork_losses(hidden[~begins], rows, edges[~begins], table, dtype).sum() / max(begins.sum(), 1)
 
 
-def _places(numbers: torch.Tensor, *, among: torch.Tensor) -> torch.Tensor:
-    """Where each number stands among these, which ascend; -1 for what does not stand there."""
-    places = torch.searchsorted(among, numbers).clamp(max=len(among) - 1)
-    return places.masked_fill(among[places] != numbers, -1)
+def _places(choices: torch.Tensor, *, n: int) -> torch.Tensor:
+    """Where each number up to n stands among the choices, -1 for what does not, and at the end for -1; (n + 1,)."""
+    places = torch.full((n + 1,), -1, device=choices.device)
+    places[choices] = torch.arange(len(choices), device=choices.device)
+    return places
 
 
 def _fork_losses(
