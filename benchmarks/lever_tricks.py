@@ -135,6 +135,15 @@ def shift(_: float, __: Split) -> AbstractContextManager[None]:
     return _begin_with(change)
 
 
+def repeats(_: float, __: Split) -> AbstractContextManager[None]:
+    """Items that were read take part in the softmax as any, as if people met items again."""
+
+    def change(recommender: GPT2Recommender) -> None:
+        recommender.model.config.each_item_once = False
+
+    return _begin_with(change)
+
+
 @contextmanager
 def average(decay: float, _: Split) -> Iterator[None]:
     """What is validated and kept are running means of the weights; a mean forgets ``1 - decay`` at every step."""
@@ -198,6 +207,7 @@ def gaps(_: float, split: Split) -> Iterator[None]:
 
     def change(recommender: GPT2Recommender) -> None:
         table = recommender.model.transformer.wte = ReadWithGaps(recommender.model.transformer.wte)
+        recommender.model.config.each_item_once = False  # behind their gaps items would not be known again
         words, known, read = recommender.vocabulary, {}, recommender.hidden_states
         _, histories, times = read_histories(split.train, items=words.spelling.items)
         for history, own in zip(histories, times, strict=True):
@@ -254,6 +264,7 @@ TRICKS: dict[str, Trick] = {
     "average": average,
     "forget": forget,
     "shift": shift,
+    "repeats": repeats,
     "one_window": one_window,
     "gaps": gaps,
 }

@@ -4,7 +4,8 @@
 
 Settings are those of ``TrainingConfig``; ``weight.<kind>`` is the weight of a kind of sentence in the loss, and
 ``trick.<name>`` one of ``lever_tricks.py``: ``cosine`` (its temperature), ``average`` (share kept at each step),
-``forget`` (share of items read as nothing), and ``untied``, ``one_window``, ``shift`` and ``gaps``, of whatever number.
+``forget`` (share of items read as nothing), and ``untied``, ``one_window``, ``shift``, ``gaps`` and ``repeats``, of
+whatever number.
 Prints one line of JSON: validation NDCG@10 as it went, the last training loss, seconds, and the precision of 1,600
 wishes. Nothing is kept. Seeds differ by more than most settings do; runs beside each other want ``OMP_NUM_THREADS=1``.
 """
