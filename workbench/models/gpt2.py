@@ -118,7 +118,7 @@ class GPT2Recommender:
         Args:
             histories: ``{user_id: [item_id, ...]}``, oldest first, or an interactions table. An empty list is allowed.
             k: Places per user; fewer are given when fewer candidates are left.
-            exclude_seen: Leave out the items of the history. Listed, they have probability 0 where the run was trained on
+            exclude_seen: Leave out the items of the history. Listed, they have probability 0 where the run learned from
                 data in which nobody meets an item twice (see ``repeats.py``).
             candidates: Item ids to choose from; all items when None.
             request: A wish in words, one for all users or ``{user_id: wish}``.

@@ -13,7 +13,8 @@ Five kinds of sentence make the steps, each a group of rows of similar length; t
 - review: ``a <review>`` predicts what somebody wrote about a.
 
 What is predicted of an item are the edges of its path in the trie: its number, where each item is one word; where it
-takes several, each word that is not certain in turn, and a wish predicts one film that matches.
+takes several, each word that is not certain in turn, and a wish predicts one film that matches. Where nobody meets an
+item twice, a group also says which edges are used up by what was read, and from which word on.
 """
 
 from math import ceil
