@@ -130,12 +130,12 @@ def test_where_nobody_meets_an_item_twice_what_was_read_is_gone_from_its_last_wo
 def test_then_the_loss_is_minus_the_logarithm_of_its_probability_among_what_is_left(wanderings, spelling):
     recommender = untrained(wanderings, base="small", spelling=spelling, config=TINY)
     sentences, words = Sentences(recommender, wanderings, TINY), recommender.vocabulary
-    read = [[1], list(range(12))]
+    read = [[1], list(range(50))]
     prompts = [[words.control("history"), *words.items(rows)] for rows in read]
-    batch = {"history": sentences._answered(prompts, [4, 15])}
+    batch = {"history": sentences._answered(prompts, [4, 55])}
     own = sentence_loss(recommender.model.transformer, batch, vocabulary=words)["history"]
-    chances = recommender.log_probabilities({"a": ["1"], "b": [str(row) for row in range(12)]})
-    assert float(own.detach()) == pytest.approx(-(chances[0][4] + chances[1][15]) / 2, abs=1e-4)
+    chances = recommender.log_probabilities({"a": ["1"], "b": [str(row) for row in range(50)]})
+    assert float(own.detach()) == pytest.approx(-(chances[0][4] + chances[1][55]) / 2, abs=1e-4)
     np.testing.assert_allclose(np.exp(chances.astype(float)).sum(1), 1, atol=1e-5)
     assert [np.exp(chances[row][own]).sum() for row, own in enumerate(read)] == [0, 0]
 
