@@ -104,13 +104,3 @@ def test_a_single_item_leaves_no_choice():
 def test_spellings_that_cannot_be_told_apart_are_refused_and_the_item_is_named(spelled, message):
     with pytest.raises(ValueError, match=message):
         build_trie(spelled)
-
-
-@given(spelled=spellings, data=st.data())
-def test_an_edge_is_used_up_as_soon_as_all_items_behind_it_are_gone(spelled, data):
-    trie = build_trie(spelled)
-    rows = data.draw(st.lists(st.integers(0, len(spelled) - 1), max_size=20))
-    gone = trie.used_up(rows)
-    assert len({edge for edge, _ in gone}) == len(gone)
-    for n in range(len(rows) + 1):
-        assert {edge for edge, number in gone if number <= n} == set(np.flatnonzero(trie.blocked(rows[:n])))

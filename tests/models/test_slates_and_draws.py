@@ -45,14 +45,14 @@ def draw(recommender, prompt, *, n=50_000, seed=0, temperature=1.0, top_p=1.0, o
 def words_by_chance(recommender, prompt, *, temperature=1.0, top_p=1.0):
     """The definition: the chance of every item if each word is drawn among those that go on to one."""
     spelled, chances = recommender.vocabulary.spelled, []
-    read = recommender.vocabulary.rows_in(prompt) if each_item_once(recommender.model) else []
-    left = [other for row, other in enumerate(spelled) if row not in read]
     for own in spelled:
         with torch.no_grad():
             logits = recommender.model(torch.tensor([prompt + list(own)])).logits[0, len(prompt) - 1 : -1].double()
-        chance = 1.0 if own in left else 0.0
-        for place, word in enumerate(own if chance else ()):
-            ways = sorted({other[place] for other in left if other[:place] == own[:place]})
+        if each_item_once(recommender.model):
+            logits[:, prompt] = -torch.inf
+        chance = 1.0
+        for place, word in enumerate(own):
+            ways = sorted({other[place] for other in spelled if other[:place] == own[:place]})
             likely, order = (logits[place, ways] / temperature).softmax(0).sort(descending=True)
             enough = int((likely.cumsum(0) < top_p - 1e-9).sum()) + 1
             place_in_order = order.tolist().index(ways.index(word))

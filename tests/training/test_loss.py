@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from workbench.language import Vocabulary, spell
 from workbench.language.trie import build_trie
 from workbench.models.generation.constraint import trie_table
+from workbench.models.repeats import rows_in
 from workbench.models.start import start_recommender
 from workbench.training import loss as module
 from workbench.training.batches import Sentences
@@ -138,7 +139,7 @@ def test_where_nobody_meets_an_item_twice_the_loss_is_that_of_items_not_read(wan
         for place, target in enumerate(targets):
             if target != NO_TARGET:
                 chances = recommender.item_scores([row[: place + 1]])[0]
-                assert chances.exp()[words.rows_in(row[: place + 1])].sum() == 0
+                assert chances.exp()[rows_in(row[: place + 1], words)].sum() == 0
                 costs.append(-float(chances[target].detach()))
     near = 0.1 if negatives else 1e-4  # drawn rows estimate the sum
     assert float(loss.detach()) == pytest.approx(float(np.mean(costs)), abs=near)

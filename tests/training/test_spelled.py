@@ -108,38 +108,6 @@ def test_the_loss_of_an_item_is_minus_the_logarithm_of_its_probability(lives, sp
     assert float(own.detach()) == pytest.approx(-(chances[0][4] + chances[1][9]) / 2, abs=1e-4)
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_where_nobody_meets_an_item_twice_what_was_read_is_gone_from_its_last_word_on(wanderings, spelling):
-    recommender = untrained(wanderings, base="small", spelling=spelling, config=TINY)
-    words, sentences = recommender.vocabulary, Sentences(recommender, wanderings, TINY)
-    groups = [
-        sentences[step][kind]
-        for step in range(4)
-        for kind in ("history", "wish_after_history")
-        if kind in sentences[step]
-    ]
-    for group in groups:
-        rows = zip(*(group[name].tolist() for name in ("words", "targets", "gone", "since")), strict=True)
-        for row, targets, gone, since in rows:
-            for place in (place for place, target in enumerate(targets) if target != NO_TARGET):
-                edges = {edge for edge, first in zip(gone, since, strict=True) if edge >= 0 and first <= place}
-                assert edges == set(np.flatnonzero(words.trie.blocked(words.rows_in(row[: place + 1]))))
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_then_the_loss_is_minus_the_logarithm_of_its_probability_among_what_is_left(wanderings, spelling):
-    recommender = untrained(wanderings, base="small", spelling=spelling, config=TINY)
-    sentences, words = Sentences(recommender, wanderings, TINY), recommender.vocabulary
-    read = [[1], list(range(50))]
-    prompts = [[words.control("history"), *words.items(rows)] for rows in read]
-    batch = {"history": sentences._answered(prompts, [4, 55])}
-    own = sentence_loss(recommender.model.transformer, batch, vocabulary=words)["history"]
-    chances = recommender.log_probabilities({"a": ["1"], "b": [str(row) for row in range(50)]})
-    assert float(own.detach()) == pytest.approx(-(chances[0][4] + chances[1][55]) / 2, abs=1e-4)
-    np.testing.assert_allclose(np.exp(chances.astype(float)).sum(1), 1, atol=1e-5)
-    assert [np.exp(chances[row][own]).sum() for row, own in enumerate(read)] == [0, 0]
-
-
 def test_a_wish_is_answered_by_a_film_that_matches_word_by_word(lives):
     recommender = untrained(lives, base="small", spelling="title", config=TINY)
     words, sentences = recommender.vocabulary, Sentences(recommender, lives, TINY)

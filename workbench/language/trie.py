@@ -94,28 +94,6 @@ class Trie:
         paths = self.paths[np.unique(np.asarray(rows, dtype=int))]
         return np.bincount(paths[paths >= 0], minlength=len(self.parents)) == self.below
 
-    def used_up(self, rows: Sequence[int] | np.ndarray) -> list[tuple[int, int]]:
-        """Edges behind which nothing is left once some of these items are gone, and after how many of them.
-
-        Example:
-            >>> build_trie([(7, 1), (7, 2), (8,)]).used_up([1, 1, 0])  # edges 7, 8, 7-1, 7-2
-            [(3, 1), (2, 3), (0, 3)]
-        """
-        if self.longest == 1:
-            items, firsts = np.unique(np.asarray(rows, dtype=int), return_index=True)
-            return list(zip(self.paths[items, 0].tolist(), (firsts + 1).tolist(), strict=True))
-        left: dict[int, int] = {}
-        gone, known = [], set()
-        for number, row in enumerate(rows, start=1):
-            if row in known:
-                continue
-            known.add(row)
-            for edge in self.paths[row][::-1].tolist():
-                if edge >= 0:
-                    left[edge] = left.get(edge, int(self.below[edge])) - 1
-                    gone += [(edge, number)] * (not left[edge])
-        return gone
-
 
 def build_trie(spellings: Sequence[Sequence[int]]) -> Trie:
     """The trie over spellings, none of which may be the beginning of another.

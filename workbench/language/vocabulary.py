@@ -104,37 +104,6 @@ class Vocabulary:
         """Ids of the words of these catalog rows, one after the other."""
         return [word for row in rows for word in self.spelled[row]]
 
-    def rows_in(self, prompt: Iterable[int]) -> list[int]:
-        """Catalog rows of the items that a prompt holds, in its order.
-
-        Example:
-            >>> from workbench.language.spelling import Spelling
-            >>> words = Vocabulary(300, Spelling("semantic", ("a", "b"), ((0, 1), (0, 2)), 3))
-            >>> words.rows_in([words.control("history"), *words.items([1, 0]), words.control("recommend")])
-            [1, 0]
-        """
-        if self.one_word:
-            own = self.item_words
-            return [word - own.start for word in prompt if own.start <= word < own.stop]
-        node, rows = 0, []
-        for word in prompt:
-            node = self._ways.get((node, word)) or self._ways.get((0, word), 0)
-            if node in self._ends:
-                rows.append(self._ends[node])
-                node = 0
-        return rows
-
-    @cached_property
-    def _ways(self) -> dict[tuple[int, int], int]:
-        """From a node of the trie, by a word, to a node."""
-        pairs = zip(self.trie.parents.tolist(), self.trie.words.tolist(), strict=True)
-        return {pair: edge + 1 for edge, pair in enumerate(pairs)}
-
-    @cached_property
-    def _ends(self) -> dict[int, int]:
-        """Which item's path ends at a node."""
-        return {node: row for row, node in enumerate(self.trie.leaves.tolist())}
-
     def mark_ids(self, part: str, said: Mapping[str, str] | None) -> list[int]:
         """Ids of what is said of a part of the prompt; columns in the order in which the model learned them.
 

@@ -2,12 +2,11 @@
 
 A model that has to learn by itself that they do not come again pushes them away from the history they stand in, and
 with them all that is like them, which is just what should be recommended (LOG.md). Runs know of it by
-``config.each_item_once``. Where items take several words, a word behind which all items were read is ruled out.
+``config.each_item_once``; of spellings of several words none does.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -21,34 +20,41 @@ def each_item_once(model: PreTrainedModel) -> bool:
     return getattr(model.config, "each_item_once", False)
 
 
+def rows_in(prompt: Sequence[int], vocabulary: Vocabulary) -> list[int]:
+    """Catalog rows of the items that stand in a prompt, where each item is one word."""
+    words = vocabulary.item_words
+    return [word - words.start for word in prompt if words.start <= word < words.stop]
+
+
 def rule_out_repeats(
     logits: torch.Tensor, prompts: Sequence[Sequence[int]], *, model: PreTrainedModel, vocabulary: Vocabulary
 ) -> torch.Tensor:
-    """Logits of all items after each prompt, (n_prompts, n_items), overwritten for those that cannot come again.
-
-    Args:
-        logits: Where each item is one word.
-        prompts: Ids.
-        model: Whose run it is.
-        vocabulary: Of the prompts.
-    """
+    """Logits of all items after each prompt, (n_prompts, n_items), overwritten for those that cannot come again."""
     if each_item_once(model):
-        gone = [vocabulary.rows_in(prompt) for prompt in prompts]
-        rows = np.repeat(np.arange(len(gone)), [len(own) for own in gone])
-        places = np.stack([rows, [item for own in gone for item in own]]).astype(np.int64)
-        rows, items = torch.from_numpy(places).to(logits.device)
+        gone = [(row, item) for row, prompt in enumerate(prompts) for item in rows_in(prompt, vocabulary)]
+        rows, items = torch.tensor(gone, dtype=torch.long, device=logits.device).reshape(-1, 2).T
         logits[rows, items] = NEVER
     return logits
 
 
-def gone_edges(
-    prompts: Sequence[Sequence[int]], *, model: PreTrainedModel, vocabulary: Vocabulary
-) -> torch.Tensor | None:
-    """Edges of the trie that lead to nothing but items of each prompt, (n_prompts, n_edges) of bool.
+def read_before(words: torch.Tensor, known: torch.Tensor, *, vocabulary: Vocabulary) -> torch.Tensor:
+    """Catalog rows of the items up to each place that is asked, -1 elsewhere; (n_asked, n_columns).
 
-    None where items may come again.
+    Args:
+        words: Ids, (n_rows, n_columns).
+        known: Which places are asked, (n_rows, n_columns) of bool.
+        vocabulary: Each item is one word of it.
+
+    Example:
+        >>> import pandas as pd
+        >>> from workbench.models import start_recommender
+        >>> catalog = pd.DataFrame({"item_id": ["a", "b"], "title": ["Alien", "Brazil"]})
+        >>> vocabulary = start_recommender(catalog, layers=1, width=16).vocabulary
+        >>> words = torch.tensor([[vocabulary.control("history"), *vocabulary.spelled[1], *vocabulary.spelled[0]]])
+        >>> read_before(words, torch.tensor([[True, True, False]]), vocabulary=vocabulary).tolist()
+        [[-1, -1, -1], [-1, 1, -1]]
     """
-    if not each_item_once(model):
-        return None
-    edges = [torch.from_numpy(vocabulary.trie.blocked(vocabulary.rows_in(prompt))) for prompt in prompts]
-    return torch.stack(edges).to(model.device)
+    row, place = known.nonzero(as_tuple=True)
+    items = words - vocabulary.item_words.start
+    items = items.masked_fill((items < 0) | (words >= vocabulary.item_words.stop), -1)[row]
+    return items.masked_fill(torch.arange(words.shape[1], device=words.device) > place[:, None], -1)

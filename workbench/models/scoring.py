@@ -18,7 +18,7 @@ from transformers import Cache, GPT2LMHeadModel
 
 from workbench.language import Vocabulary
 from workbench.language.trie import Trie
-from workbench.models.repeats import NEVER, gone_edges, rule_out_repeats
+from workbench.models.repeats import rule_out_repeats
 
 NODES = 192  # nodes of a row, at least one whole branch of the root
 EXACT = 2_000  # items up to which all are scored where an item takes several words; beyond, a beam looks for the best
@@ -56,15 +56,13 @@ def score_items(
     if vocabulary.one_word:
         logits = (states @ rows[vocabulary.item_words].T).float()
         return torch.log_softmax(rule_out_repeats(logits, prompts, model=model, vocabulary=vocabulary), dim=-1)
-    gone = gone_edges(prompts, model=model, vocabulary=vocabulary)
-    gone = [None] * len(prompts) if gone is None else gone
     if len(trie.decisive) == 1:
-        return torch.stack([_walk(trie, state[None], rows, out=out) for state, out in zip(states, gone, strict=True)])
+        return torch.stack([_walk(trie, state[None], rows) for state in states])
     branches = lay_out_branches(trie, device=rows.device)
     tables = []
-    for prompt, state, out in zip(prompts, states, gone, strict=True):
+    for prompt, state in zip(prompts, states, strict=True):
         hidden = _read_branches(model, prompt, branches)
-        tables.append(_walk(trie, torch.cat([state[None], hidden]), rows, out=out))
+        tables.append(_walk(trie, torch.cat([state[None], hidden]), rows))
     return torch.stack(tables)
 
 
@@ -145,20 +143,11 @@ def choose_among(logits: torch.Tensor, groups: torch.Tensor, *, n_groups: int) -
     return logits - highest[groups] - sums.log()[groups]  # in this order, or large logits lose the last digits
 
 
-def _walk(trie: Trie, hidden: torch.Tensor, rows: torch.Tensor, *, out: torch.Tensor | None) -> torch.Tensor:
-    """Sum of log-probabilities along each item's path, (n_items,).
-
-    Args:
-        trie: All items.
-        hidden: A row per decisive node.
-        rows: Embedding rows of all words.
-        out: Edges that are ruled out, (n_edges,) of bool; None: none is.
-    """
+def _walk(trie: Trie, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Sum of log-probabilities along each item's path, (n_items,); ``hidden`` has a row per decisive node."""
     tensors = _edge_tensors(trie, rows.device)
     nodes = tensors["nodes"]
     logits = (hidden[nodes] * rows[tensors["words"]]).sum(1).float()  # of every edge that is a choice
-    if out is not None:
-        logits = logits.masked_fill(out[tensors["edges"]], NEVER)
     chances = torch.zeros(len(trie.words) + 1, device=rows.device)  # 0 for what is certain, and for the filling, -1
     chances[tensors["edges"]] = choose_among(logits, nodes, n_groups=len(hidden))
     return chances[tensors["paths"]].sum(1)

@@ -13,8 +13,7 @@ Five kinds of sentence make the steps, each a group of rows of similar length; t
 - review: ``a <review>`` predicts what somebody wrote about a.
 
 What is predicted of an item are the edges of its path in the trie: its number, where each item is one word; where it
-takes several, each word that is not certain in turn, and a wish predicts one film that matches. Where nobody meets an
-item twice, a group also says which edges are used up by what was read, and from which word on.
+takes several, each word that is not certain in turn, and a wish predicts one film that matches.
 """
 
 from math import ceil
@@ -27,7 +26,6 @@ from workbench.catalogs import Split
 from workbench.language.requests import held_out, phrase, read_requests
 from workbench.language.trie import Trie
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.repeats import each_item_once
 from workbench.training import sizing
 from workbench.training.config import TrainingConfig
 from workbench.training.marks import read_situations
@@ -61,7 +59,6 @@ class Sentences(Dataset):
         self._window = 1 + max(1, round(config.max_history / words.mean_length))
         self.windows = cut_windows(self.histories, self._window)
         self.choices = _choices(words.trie)
-        self.once = each_item_once(recommender.model)
         self.batch_users = sizing.sized(config, split).batch_users
         self.steps_per_epoch = ceil(len(self.windows) / self.batch_users)
         sizes = {"n_items": len(recommender.catalog), "n_events": len(split.train)}
@@ -137,7 +134,7 @@ class Sentences(Dataset):
         return self._plan[1]
 
     def _history_group(self, chosen: np.ndarray, rng: np.random.Generator, step: int) -> dict[str, torch.Tensor]:
-        words, rows, targets, gone = self.recommender.vocabulary, [], [], []
+        words, rows, targets = self.recommender.vocabulary, [], []
         places = np.random.default_rng((self.config.seed, 6, step))  # of marks
         for user, low, high, length in self.windows[chosen]:
             start = rng.integers(low, high + 1)
@@ -149,18 +146,16 @@ class Sentences(Dataset):
             room = self.recommender.model.config.n_positions - sum(len(words.spelled[row]) for row in items)
             profile, told = self.situations.draw(user, read, places, room=room)
             # what is told of an event stands before the word off which it is read: the item before it
-            sentence, ends = [*profile, *told[0], words.control("history")], []
+            sentence = [*profile, *told[0], words.control("history")]
             follows = [NO_TARGET] * (len(sentence) - 1)
             for marks, row in zip([*told[1:], []], items, strict=True):
                 # off the word before the marks the item is read, off the marks themselves nothing is
                 first, *others = self.choices[row]
                 follows += [first, *[NO_TARGET] * len(marks), *others]
                 sentence += [*marks, *words.spelled[row]]
-                ends.append(len(sentence) - 1)
             rows.append(sentence[:-1])
             targets.append(follows)
-            gone.append([(edge, ends[n - 1]) for edge, n in words.trie.used_up(items)] if self.once else [])
-        group = self._group(rows, targets) | self._gone(gone)
+        group = self._group(rows, targets)
         return group | self._drawn(group["targets"], step) if self.negatives else group
 
     def _negatives(self) -> int:
@@ -184,14 +179,6 @@ class Sentences(Dataset):
         words, follows = [row[:most] for row in rows], [row[:most] for row in targets]
         return {"words": self._padded(words, 0), "targets": self._padded(follows, NO_TARGET)}
 
-    def _gone(self, gone: list[list[tuple[int, int]]]) -> dict[str, torch.Tensor]:
-        """Edges that cannot be taken any more, and from which word of the row on."""
-        if not self.once:
-            return {}
-        edges, since = ([[pair[i] for pair in row] for row in gone] for i in (0, 1))
-        most = max(map(len, edges))
-        return {"gone": padded(edges, -1, at_most=most), "since": padded(since, 0, at_most=most)}
-
     def _wish_group(self, pool: int, place: int) -> dict[str, torch.Tensor]:
         wishes = self._wish_pool(pool)[place]
         chances = np.zeros((len(wishes), len(self.recommender.catalog)), dtype=np.float32)
@@ -205,13 +192,11 @@ class Sentences(Dataset):
 
     def _answered(self, prompts: list[list[int]], items: list[int]) -> dict[str, torch.Tensor]:
         """Prompts and the item that each is answered with."""
-        rows_in, used_up = self.recommender.vocabulary.rows_in, self.recommender.vocabulary.trie.used_up
-        gone = [[(edge, 0) for edge, _ in used_up(rows_in(prompt))] for prompt in prompts] if self.once else []
         words, rows, targets = self.recommender.vocabulary, [], []
         for prompt, item in zip(prompts, items, strict=True):
             rows.append([*prompt, *words.spelled[item][:-1]])
             targets.append([*[NO_TARGET] * (len(prompt) - 1), *self.choices[item]])
-        return self._group(rows, targets) | self._gone(gone)
+        return self._group(rows, targets)
 
     def _wish_pool(self, pool: int) -> list[list[Wish]]:
         """The wishes of a pool of steps: sorted by length, cut into steps, shuffled."""

@@ -114,7 +114,7 @@ def untrained(split: Split, *, base: str, spelling: str | Spelling, config: Trai
         max_history=config.max_history,
         seed=config.seed,
     )
-    recommender.model.config.each_item_once = each_item_once(split.train)
+    recommender.model.config.each_item_once = recommender.vocabulary.one_word and each_item_once(split.train)
     return read_texts(recommender, config=config) if base == "text" else recommender
 
 

@@ -16,7 +16,7 @@ from transformers import GPT2Model
 from workbench.language import Vocabulary
 from workbench.language.trie import Trie
 from workbench.models.generation.constraint import TrieTable, trie_table
-from workbench.models.repeats import NEVER
+from workbench.models.repeats import NEVER, each_item_once, read_before
 
 # How much each kind counts beside the history, in the steps that have it (chosen on validation data, see LOG.md).
 WEIGHTS = {"history": 1.0, "wish": 0.3, "wish_after_history": 0.05, "description": 0.08, "review": 0.08}
@@ -127,7 +127,7 @@ def path_loss(
         trie: Over the spellings of all items.
         drawn: First words that stand for all of them: their edges in order, those that follow among them, and the log
             of the chance each had to be drawn; both (n_drawn,). None: all first words.
-        out: Edges that cannot follow, (n, any number), filled up with -1; the one that followed counts all the same.
+        out: First words that cannot follow, as numbers of their edges, (n, any number), filled up with -1.
         dtype: Of the matrix products; sums are float32.
 
     Example:
@@ -141,17 +141,12 @@ def path_loss(
     begins = edges < n_first
     choices, log_chances = drawn or (torch.arange(n_first, device=rows.device), None)
     firsts, targets = functional.embedding(table.words[choices], rows), torch.searchsorted(choices, edges[begins])
-    gone = None
     if out is not None:
-        gone = out[begins].masked_fill(out[begins] >= n_first, -1)
-        gone = gone if drawn is None else _places(choices, n=n_first)[gone]
-    first = restricted_cross_entropy(hidden[begins], firsts, targets, log_chances=log_chances, out=gone, dtype=dtype)
+        out = out[begins] if drawn is None else _places(choices, n=n_first)[out[begins]]
+    first = restricted_cross_entropy(hidden[begins], firsts, targets, log_chances=log_chances, out=out, dtype=dtype)
     if trie.longest == 1:
         return first
-    later = _fork_losses(
-        hidden[~begins], rows, edges[~begins], table, out=None if out is None else out[~begins], dtype=dtype
-    )
-    return first + later.sum() / max(begins.sum(), 1)
+    return first + _fork_losses(hidden[~begins], rows, edges[~begins], table, dtype).sum() / max(begins.sum(), 1)
 
 
 def _places(choices: torch.Tensor, *, n: int) -> torch.Tensor:
@@ -162,26 +157,15 @@ def _places(choices: torch.Tensor, *, n: int) -> torch.Tensor:
 
 
 def _fork_losses(
-    hidden: torch.Tensor,
-    rows: torch.Tensor,
-    edges: torch.Tensor,
-    table: TrieTable,
-    *,
-    out: torch.Tensor | None,
-    dtype: torch.dtype,
+    hidden: torch.Tensor, rows: torch.Tensor, edges: torch.Tensor, table: TrieTable, dtype: torch.dtype
 ) -> torch.Tensor:
     """Cost of each edge among those that leave the same node, (n,)."""
-    nodes = table.parents[edges]
-    owners, choices = table.leaving(nodes)
+    owners, choices = table.leaving(table.parents[edges])
     words, columns = table.words[choices].unique(return_inverse=True)
-    own = torch.searchsorted(words, table.words[edges])
     shut = torch.ones(len(edges), len(words), dtype=torch.bool, device=edges.device)
     shut[owners, columns] = False
-    if out is not None:
-        which, place = ((out >= 0) & (table.parents[out] == nodes[:, None])).nonzero(as_tuple=True)
-        shut[which, torch.searchsorted(words, table.words[out[which, place]])] = True
-        shut.scatter_(1, own[:, None], False)
     logits = (hidden.to(dtype) @ rows[words].to(dtype).T).float().masked_fill(shut, -torch.inf)
+    own = torch.searchsorted(words, table.words[edges])
     return -logits.log_softmax(1).gather(1, own[:, None])[:, 0]
 
 
@@ -196,7 +180,7 @@ def sentence_loss(
         vocabulary: Which ids are text, control words and items.
     """
     rows = transformer.wte.weight
-    text_rows = rows[: vocabulary.first_item]  # with the control words
+    text_rows, once = rows[: vocabulary.first_item], each_item_once(transformer)  # text: with the control words
     device = rows.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows.dtype
     losses = {}
@@ -213,17 +197,11 @@ def sentence_loss(
                 losses[name] = restricted_cross_entropy(hidden, text_rows, targets, dtype=dtype)
             else:
                 drawn = (group["drawn"], group["log_chances"]) if "drawn" in group else None
-                out = _gone_at(known, group["gone"], group["since"]) if "gone" in group else None
+                out = read_before(group["words"], known, vocabulary=vocabulary) if once else None
                 rules = {"trie": vocabulary.trie, "drawn": drawn, "out": out, "dtype": dtype}
                 losses[name] = path_loss(hidden, rows, targets, **rules)
     losses["total"] = sum(WEIGHTS[name] * loss for name, loss in losses.items())
     return losses
-
-
-def _gone_at(known: torch.Tensor, gone: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
-    """Edges that are gone at each place that counts, -1 for those that are not yet; (n, n_gone)."""
-    row, place = known.nonzero(as_tuple=True)
-    return gone[row].masked_fill(since[row] > place[:, None], -1)
 
 
 class SentenceModel(nn.Module):

@@ -9,7 +9,8 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
 from workbench.language.trie import Trie
-from workbench.models.repeats import NEVER
+from workbench.models.gpt2 import GPT2Recommender
+from workbench.models.repeats import NEVER, each_item_once, rows_in
 from workbench.models.scoring import choose_among
 
 BASE = 1 << 32  # above the id of any word
@@ -83,7 +84,7 @@ class TrieProcessor(AnyWord):
             trie: All items as paths of word ids.
             start: Length of the prompts; what comes after is walked.
             blocked: Edges that must not be taken, (n_prompts, n_edges) of bool.
-            gone: Edges to items that cannot come again, likewise; None where all can.
+            gone: Edges to items that cannot come again, likewise, where every item is one word: see ``edges_in``.
             rows_per_prompt: Neighbouring rows that belong to one prompt.
             end: Id of the word that fills rows that are finished.
         """
@@ -105,10 +106,7 @@ class TrieProcessor(AnyWord):
             return out.repeat_interleave(self._per, dim=0)
         rows, edges = self._table.leaving(nodes)
         where = (rows, self._table.words[edges])
-        logits = scores[where].float()
-        if self._gone is not None:
-            logits = logits.masked_fill(self._gone[rows // self._per, edges], NEVER)
-        chances = choose_among(logits, rows, n_groups=len(nodes))
+        chances = choose_among(scores[where].float(), rows, n_groups=len(nodes))
         out = torch.full_like(scores, -torch.inf, dtype=torch.float32)
         out[where] = chances.masked_fill(self._blocked[rows // self._per, edges], -torch.inf)
         out[self._table.is_end(nodes), self._end] = 0.0
@@ -199,6 +197,14 @@ def blocked_edges(trie: Trie, out: Sequence[Sequence[int]], *, device: torch.dev
     """Edges that must not be taken if these catalog rows are not to be written, (n_prompts, n_edges) of bool."""
     edges = np.array([trie.blocked(rows) for rows in out], dtype=bool).reshape(len(out), len(trie.words))
     return torch.as_tensor(edges, device=device)
+
+
+def edges_in(recommender: GPT2Recommender, prompts: Sequence[Sequence[int]]) -> torch.Tensor | None:
+    """Edges to the items of each prompt, (n_prompts, n_edges) of bool, if no item comes a second time; else None."""
+    if not each_item_once(recommender.model):
+        return None
+    rows = [rows_in(prompt, recommender.vocabulary) for prompt in prompts]
+    return blocked_edges(recommender.vocabulary.trie, rows, device=recommender.device)
 
 
 class StopWhen(StoppingCriteria):

@@ -17,10 +17,16 @@ from transformers import Cache, GenerationConfig, LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
 from workbench.models.generation.chance import Chance
-from workbench.models.generation.constraint import AnyWord, TrieProcessor, blocked_edges, stop_when, trie_table
+from workbench.models.generation.constraint import (
+    AnyWord,
+    TrieProcessor,
+    blocked_edges,
+    edges_in,
+    stop_when,
+    trie_table,
+)
 from workbench.models.generation.paths import Found, follow, take_best, take_by_chance
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.repeats import gone_edges
 
 NUMBERS = 100_000_000  # held at once (400 MB): bounds memory, whatever the number of prompts
 NEVER = -1e8  # transformers' beams that were never alive have scores below
@@ -146,7 +152,7 @@ def write(
             vocabulary.trie,
             start=ids.shape[1],
             blocked=blocked,
-            gone=gone_edges(prompts, model=recommender.model, vocabulary=vocabulary),
+            gone=edges_in(recommender, prompts),
             rows_per_prompt=per_prompt,
             end=end,
         )

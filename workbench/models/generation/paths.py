@@ -14,9 +14,9 @@ import torch
 from transformers import DynamicCache, GPT2LMHeadModel
 
 from workbench.models.generation.chance import draw_places
-from workbench.models.generation.constraint import TrieTable, blocked_edges, trie_table
+from workbench.models.generation.constraint import TrieTable, blocked_edges, edges_in, trie_table
 from workbench.models.gpt2 import GPT2Recommender
-from workbench.models.repeats import NEVER, gone_edges
+from workbench.models.repeats import NEVER
 from workbench.models.scoring import choose_among, read_with_mask
 
 PROMPTS = 32  # read at once, of similar length
@@ -114,8 +114,7 @@ def follow(
         with recommender.at_rest():
             blocked = blocked_edges(trie, [out[i] for i in some], device=recommender.device)
             own = [prompts[i] for i in some]
-            gone = gone_edges(own, model=model, vocabulary=recommender.vocabulary)
-            rules = {"blocked": blocked, "gone": gone, "stop": stop}
+            rules = {"blocked": blocked, "gone": edges_in(recommender, own), "stop": stop}
             paths = _follow(model, table, own, take, **rules)
             rows = torch.where(paths.scores > -torch.inf, table.rows[paths.nodes], -1).cpu().numpy()
             scores = paths.scores.cpu().numpy()
