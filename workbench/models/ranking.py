@@ -168,14 +168,19 @@ def find_best(
     if scores.numel() and (bad := scores.amax(1).isnan()).any():
         raise ValueError(f"the scores of user {users[int(bad.nonzero()[0])]!r} hold NaN; a score must be a number.")
     if seen is not None and len(seen):
-        rows = np.repeat(np.arange(len(seen)), [len(own) for own in seen])
-        places = torch.from_numpy(np.stack([rows, np.concatenate(seen)])).to(scores.device)
-        scores[places[0], places[1]] = -torch.inf
+        cross_out(scores, seen, value=-torch.inf)
     if others is not None:
         scores[:, torch.from_numpy(others).to(scores.device)] = -torch.inf
     columns = _best_columns(scores, k=k)
     best, order = scores.gather(1, columns).sort(dim=1, descending=True, stable=True)
     return (best + 0.0).cpu().numpy(), columns.gather(1, order).cpu().numpy()  # + 0 makes -0.0 a 0.0
+
+
+def cross_out(scores: torch.Tensor, columns: Sequence[np.ndarray], *, value: float) -> None:
+    """Overwrite some columns of each row, (n_rows, n_columns), with the value."""
+    rows = np.repeat(np.arange(len(columns)), [len(own) for own in columns])
+    places = torch.from_numpy(np.stack([rows, np.concatenate(columns)])).to(scores.device)
+    scores[places[0], places[1]] = value
 
 
 def _best_columns(scores: torch.Tensor, *, k: int) -> torch.Tensor:

@@ -7,10 +7,12 @@ with them all that is like them, which is just what should be recommended (LOG.m
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from workbench.language import Vocabulary
+from workbench.models.ranking import cross_out
 
 NEVER = -1e4  # a logit whose exponential is 0, yet a number: where seen items are listed, they stand last
 
@@ -30,10 +32,9 @@ def rule_out_repeats(
     logits: torch.Tensor, prompts: Sequence[Sequence[int]], *, model: PreTrainedModel, vocabulary: Vocabulary
 ) -> torch.Tensor:
     """Logits of all items after each prompt, (n_prompts, n_items), overwritten for those that cannot come again."""
-    if each_item_once(model):
-        gone = [(row, item) for row, prompt in enumerate(prompts) for item in rows_in(prompt, vocabulary)]
-        rows, items = torch.tensor(gone, dtype=torch.long, device=logits.device).reshape(-1, 2).T
-        logits[rows, items] = NEVER
+    if each_item_once(model) and len(prompts):
+        gone = [np.array(rows_in(prompt, vocabulary), dtype=np.int64) for prompt in prompts]
+        cross_out(logits, gone, value=NEVER)
     return logits
 
 

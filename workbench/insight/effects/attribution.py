@@ -20,6 +20,7 @@ from workbench.insight.effects.occlusion import (
 )
 from workbench.insight.effects.question import Question, ask
 from workbench.models import GPT2Recommender
+from workbench.models.scoring import score_items
 
 METHODS: dict[str, Callable[[Question, int], WordEffects]] = {
     "occlusion": remove_each,
@@ -178,10 +179,12 @@ def _standing(question: Question) -> tuple[float, int]:
     """Probability and place of the item after the whole prompt."""
     recommender, prompts = question.recommender, [question.words.prompt]
     with recommender.at_rest():
-        read_all = recommender.hidden_states if recommender.vocabulary.one_word else recommender.item_scores
-        read = read_all(prompts)
-        probability = recommender.item_scores(prompts)[0, question.row].exp()
-        return float(probability), int(question.places(read)[0])
+        if recommender.vocabulary.one_word:
+            read = recommender.hidden_states(prompts)
+            scores = score_items(recommender.model, recommender.vocabulary, prompts, states=read)
+        else:
+            read = scores = recommender.item_scores(prompts)
+        return float(scores[0, question.row].exp()), int(question.places(read)[0])
 
 
 def _move(before: int, after: int) -> str:

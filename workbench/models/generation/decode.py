@@ -148,14 +148,8 @@ def write(
         processor = AnyWord(start=ids.shape[1], end=end)
     else:
         blocked = blocked_edges(vocabulary.trie, out, device=device)
-        processor = TrieProcessor(
-            vocabulary.trie,
-            start=ids.shape[1],
-            blocked=blocked,
-            gone=edges_in(recommender, prompts),
-            rows_per_prompt=per_prompt,
-            end=end,
-        )
+        rules = {"blocked": blocked, "gone": edges_in(recommender, prompts), "rows_per_prompt": per_prompt, "end": end}
+        processor = TrieProcessor(vocabulary.trie, start=ids.shape[1], **rules)
     telling = _Telling(told) if told else None
     config = GenerationConfig(
         max_new_tokens=longest, pad_token_id=end, eos_token_id=end, return_dict_in_generate=True, **settings
