@@ -16,8 +16,10 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from workbench.catalogs import Split
+from workbench.language import Vocabulary
 from workbench.models import GPT2Recommender
-from workbench.training import batches
+from workbench.models.repeats import read_before
+from workbench.training import batches, loss
 from workbench.training.batches import Sentences
 from workbench.training.watch import Watch
 from workbench.training.windows import padded, read_histories
@@ -207,7 +209,6 @@ def gaps(_: float, split: Split) -> Iterator[None]:
 
     def change(recommender: GPT2Recommender) -> None:
         table = recommender.model.transformer.wte = ReadWithGaps(recommender.model.transformer.wte)
-        recommender.model.config.each_item_once = False  # behind their gaps items would not be known again
         words, known, read = recommender.vocabulary, {}, recommender.hidden_states
         _, histories, times = read_histories(split.train, items=words.spelling.items)
         for history, own in zip(histories, times, strict=True):
@@ -226,7 +227,14 @@ def gaps(_: float, split: Split) -> Iterator[None]:
 
         recommender.hidden_states = read_with_gaps
 
-    with patch.object(Sentences, "_history_group", write_with_gaps), _begin_with(change):
+    def read_before_without_gaps(words: torch.Tensor, known: torch.Tensor, *, vocabulary: Vocabulary) -> torch.Tensor:
+        return read_before(words % vocabulary.size, known, vocabulary=vocabulary)
+
+    with (
+        patch.object(Sentences, "_history_group", write_with_gaps),
+        patch.object(loss, "read_before", read_before_without_gaps),
+        _begin_with(change),
+    ):
         yield
 
 

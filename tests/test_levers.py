@@ -16,7 +16,8 @@ from lever_tricks import TRICKS, gaps_of  # noqa: E402
 
 from workbench.catalogs import Split, leave_one_out, read_tables  # noqa: E402
 from workbench.models import GPT2Recommender  # noqa: E402
-from workbench.training import TrainingConfig, fine_tune  # noqa: E402
+from workbench.models.repeats import read_before  # noqa: E402
+from workbench.training import TrainingConfig, fine_tune, loss  # noqa: E402
 from workbench.training.batches import Sentences  # noqa: E402
 from workbench.training.fine_tune import untrained  # noqa: E402
 
@@ -131,3 +132,12 @@ class TestTricks:
         allowed = {(0, 0, *known[start + 1 : start + 4]) for start in (0, 1)}  # the control word, and a window's first
         assert {tuple(row) for row in (group["words"] // n_words)[:, :5].tolist()} <= allowed
         assert (group["words"] % n_words)[:, 0].unique().tolist() == [recommender.vocabulary.control("history")]
+
+    def test_items_are_known_again_behind_their_gaps(self, row_of_films: Split) -> None:
+        with TRICKS["gaps"](1, row_of_films):
+            recommender = fine_tune(row_of_films, config=TINY)
+            group = Sentences(recommender, row_of_films, TINY)[0]["history"]
+            bare = group | {"words": group["words"] % len(recommender.model.transformer.wte.weight)}
+            rules = {"known": group["targets"] >= 0, "vocabulary": recommender.vocabulary}
+            assert not torch.equal(group["words"], bare["words"])
+            assert torch.equal(loss.read_before(group["words"], **rules), read_before(bare["words"], **rules))
