@@ -64,4 +64,4 @@ class TestRepeats:
         users = [f"u{user}" for user in range(100) for _ in range(4)]
         items = [f"i{n if 4 * user + n >= n_repeats else 0}" for user in range(100) for n in range(4)]
         train = pd.DataFrame({"user_id": users, "item_id": items})
-        assert sizing.each_item_once(train) == (train.duplicated().sum() <= 400 / 100)
+        assert sizing.few_repeats(train) == (train.duplicated().sum() <= 400 / 100)

@@ -22,7 +22,7 @@ from workbench.training.keys import run_key
 from workbench.training.loss import SentenceModel
 from workbench.training.marks import find_marks
 from workbench.training.progress import Progress, ProgressDisplay
-from workbench.training.sizing import each_item_once, sized
+from workbench.training.sizing import few_repeats, sized
 from workbench.training.steps import take_steps
 from workbench.training.text_start import read_texts
 from workbench.training.watch import Watch
@@ -114,7 +114,7 @@ def untrained(split: Split, *, base: str, spelling: str | Spelling, config: Trai
         max_history=config.max_history,
         seed=config.seed,
     )
-    recommender.model.config.each_item_once = recommender.vocabulary.one_word and each_item_once(split.train)
+    recommender.model.config.each_item_once = recommender.vocabulary.one_word and few_repeats(split.train)
     return read_texts(recommender, config=config) if base == "text" else recommender
 
 

@@ -86,13 +86,13 @@ def learning_rate(steps: int) -> float:
     return next((rate for limit, rate in RATES if steps < limit), LOWEST_RATE)
 
 
-def each_item_once(train: pd.DataFrame) -> bool:
+def few_repeats(train: pd.DataFrame) -> bool:
     """Whether people hardly ever meet an item twice: at most one event in a hundred is of an item met before.
 
     Example:
-        >>> each_item_once(pd.DataFrame({"user_id": list("aab"), "item_id": list("xyx")}))
+        >>> few_repeats(pd.DataFrame({"user_id": list("aab"), "item_id": list("xyx")}))
         True
-        >>> each_item_once(pd.DataFrame({"user_id": list("aab"), "item_id": list("xxx")}))
+        >>> few_repeats(pd.DataFrame({"user_id": list("aab"), "item_id": list("xxx")}))
         False
     """
     return bool(train.duplicated(["user_id", "item_id"]).mean() <= FEW_REPEATS)
