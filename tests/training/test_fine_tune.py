@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from transformers import TrainingArguments
 
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.models.start import start_recommender
@@ -269,6 +270,15 @@ def test_a_published_base_is_fine_tuned(cycles, tiny_config, tmp_path):
 def test_a_rate_that_is_not_given_depends_on_the_length_of_the_run(tmp_path, given, steps, rate):
     config = TrainingConfig(learning_rate=given)
     assert training_arguments(config, folder=tmp_path, steps=steps, precision="fp32").learning_rate == rate
+
+
+def test_of_several_gpus_one_trains_so_that_no_batch_is_lost(tmp_path, monkeypatch):
+    def see_two(arguments):
+        arguments._n_gpu = 2  # what the Trainer finds in a machine with two; it would take two batches and read one
+        return torch.device("cpu")
+
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", property(see_two))
+    assert training_arguments(TrainingConfig(), folder=tmp_path, steps=10, precision="fp32").n_gpu == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Who drives the steps: the Hugging Face Trainer (mixed precision, schedule, resume, several processes).
+"""Who drives the steps: the Hugging Face Trainer (mixed precision, schedule, resume).
 
 No other file knows its names.
 """
@@ -52,7 +52,7 @@ def take_steps(
 
 def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, precision: str) -> TrainingArguments:
     """The settings of a run in the Trainer's words."""
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the dataset is the whole run, one batch per row
         per_device_train_batch_size=1,
@@ -73,6 +73,8 @@ def training_arguments(config: TrainingConfig, *, folder: Path, steps: int, prec
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # a Trainer that sees more takes a row, here a whole batch, for each
+    return arguments
 
 
 class _InOrder(Trainer):
