@@ -59,7 +59,7 @@ class Counted(Dataset):
     """Sentences that remember how long they took to make and what they held.
 
     Attributes:
-        preparing: Seconds in which they were made, beside the steps before them.
+        preparing: Seconds in which they were made.
         words: Words, filling included.
         real_words: The same without filling.
         flops: Operations that a step needs with them.

@@ -10,7 +10,6 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from workbench.models.gpt2 import GPT2Recommender
 from workbench.training import sizing
-from workbench.training.ahead import made_ahead
 from workbench.training.batches import Batch
 from workbench.training.config import TrainingConfig
 from workbench.training.loss import SentenceModel
@@ -42,11 +41,11 @@ def take_steps(
         resume_from: A checkpoint of its own to go on from.
     """
     arguments = training_arguments(config, folder=folder, steps=len(sentences), precision=precision)
-    with recommender.lock, quickened(recommender.model, precision=precision), made_ahead(sentences) as batches:
-        trainer = _InOrder(
-            model=module, args=arguments, train_dataset=batches, data_collator=_only_row, callbacks=[callback]
-        )
-        trainer.remove_callback(PrinterCallback)
+    trainer = _InOrder(
+        model=module, args=arguments, train_dataset=sentences, data_collator=_only_row, callbacks=[callback]
+    )
+    trainer.remove_callback(PrinterCallback)
+    with recommender.lock, quickened(recommender.model, precision=precision):
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
 
 
