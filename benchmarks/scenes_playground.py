@@ -53,6 +53,7 @@ def tell(view: PromptPlayground, path: str = "state.json") -> PromptPlayground:
             "changes": view.df["change"].tolist(),
             "status": view.status.value,
             "prompt": asdict(view.prompt),
+            "history": view.controls.history.rows,
             "decoding": asdict(view.decoding),
             "notes": view.slate.notes,
             "why": view.slate.why,

@@ -17,6 +17,8 @@ SHOWN = """() => {
     changes: [...(lists[0]?.querySelectorAll("tbody tr") ?? [])].map((row) => row.cells[3].textContent.trim()),
     notes: [...slate.querySelectorAll(".wb-notes p")].map((note) => note.textContent),
     why: slate.querySelector(".wb-why").textContent,
+    history: [...document.querySelectorAll(".workbench-rows tbody tr")].map((row) => [...row.cells].map(
+      (cell) => cell.textContent)),
   };
 }"""
 PLACES = """() => ["button[title^='Ends the work']", ".workbench-slate", ".workbench-prompt-line"].map((part) => {
@@ -72,7 +74,7 @@ def by_mouse(stage: Stage) -> None:
     change(stage, lambda: field(stage, "Sampling").select_option("sample"))
     seeded = change(stage, lambda: (field(stage, "seed").fill("7"), page.keyboard.press("Enter")))
     assert seeded["decoding"]["how"] == "sample" and "seed=7" in seeded["code"]
-    write_and_stop(stage, lambda: button(stage, "Stop").click())
+    write_and_stop(stage)
     pinned = change(stage, button(stage, "Pin as A").click)
     compared = change(stage, lambda: field(stage, "Template").select_option("history only"))
     assert len(compared["items"]) == 2 and compared["items"][1] == pinned["items"][1], "prompt A has changed"
@@ -98,8 +100,9 @@ def by_keyboard(stage: Stage) -> None:
     page.keyboard.type("太空")
     page.locator(HITS).nth(1).wait_for()
     change(stage, lambda: press("Enter"))  # the first hit
+    stage.expect("an empty field", lambda: field(stage, "Search").input_value() == "")
     page.keyboard.type("solaris")
-    page.locator(HITS).first.wait_for()
+    page.locator(HITS, has_text="Solaris").first.wait_for()  # the hits of the whole word
     press("ArrowDown")
     added = change(stage, lambda: press("Enter"))["prompt"]["history"]
     stage.tab_to(".workbench-rows tr")
@@ -130,16 +133,17 @@ def by_keyboard(stage: Stage) -> None:
     assert change(stage, lambda: press("Enter"))["prompt"]["request"] == ""
 
 
-def write_and_stop(stage: Stage, stop: Callable[[], Any]) -> None:
+def write_and_stop(stage: Stage) -> None:
     """A long slate is written word by word; Stop ends it and what is there stays, called partial."""
     page, rows = stage.page, stage.page.locator(f"{SLATE} tr[data-item]")
+    button(stage, "Stop").hover()  # a small model writes 500 words in a second, so the hand is there before
     field(stage, "k").fill("500")
     change(stage, lambda: page.keyboard.press("Enter"))
     field(stage, "Sampling").select_option("greedy")
     stage.expect("the first words", lambda: "lost to" in page.locator(".wb-stream").inner_text())
     stage.expect("that something runs", lambda: page.get_by_text("running").is_visible())
     stage.expect("a growing list", lambda: 3 < rows.count() < 400)
-    partial = stage.after(stop, lambda state: state["partial"])
+    partial = stage.after(lambda: (page.mouse.down(), page.mouse.up()), lambda state: state["partial"])
     assert len(partial["items"][0]) < 497 and "stopped after" in partial["notes"][0], f"{partial['notes']}"
     follow(stage, "playground-partial")
     field(stage, "k").fill("10")
@@ -186,7 +190,7 @@ def change(stage: Stage, act: Callable[[], Any], *, times: int = 1) -> dict:
 
 def follow(stage: Stage, name: str = "") -> dict:
     """See that the page shows what Python holds; the state. With a name, keep a picture."""
-    page, parts = stage.page, ("number", "items", "notes", "why")
+    page, parts = stage.page, ("number", "items", "notes", "why", "history")
 
     def same() -> bool:
         held, shown = stage.told(), page.evaluate(SHOWN)

@@ -45,6 +45,8 @@ SERVER = {  # the token stays: JupyterLab makes a new one at every start
     "KernelManager.transport_encryption": "auto",  # other people on this machine cannot listen in
 }
 
+SIDE_BY_SIDE = ["-n=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
+
 
 def read_arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Split the command line into ours and, for `test`, what goes on to pytest."""
@@ -65,7 +67,7 @@ def lines_of(command: str, *, rest: list[str]) -> list[list[str]]:
     notebooks = [str(path) for path in sorted(Path("notebooks").glob("*.ipynb"))]
     table = {
         "lab": [["-m", "jupyterlab", *[f"--{name}={value}" for name, value in SERVER.items()]]],
-        "test": [["-m", "pytest", *rest]],
+        "test": [["-m", "pytest", *SIDE_BY_SIDE, *rest]],
         "check": [
             ["-m", "ruff", "check", "."],
             ["-m", "ruff", "format", "--check", "."],
