@@ -136,7 +136,7 @@ def by_keyboard(stage: Stage) -> None:
 def write_and_stop(stage: Stage) -> None:
     """A long slate is written word by word; Stop ends it and what is there stays, called partial."""
     page, rows = stage.page, stage.page.locator(f"{SLATE} tr[data-item]")
-    button(stage, "Stop").hover()  # a small model writes 500 words in a second, so the hand is there before
+    button(stage, "Stop").hover()  # the hand is there before: a small model is soon done
     field(stage, "k").fill("500")
     change(stage, lambda: page.keyboard.press("Enter"))
     field(stage, "Sampling").select_option("greedy")
