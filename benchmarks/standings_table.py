@@ -75,7 +75,7 @@ def side_by_side(peers: Row) -> list[str]:
     for name, row in sorted(peers["peers"].items(), key=lambda pair: -pair[1]["ndcg@10"]):
         goal = weaker_best(peers["peers"], seed=name.partition(", ")[2])
         short = n_out_of_time(row)
-        tried = f"{len(row['search'])} settings" + f", {short} out of time" * (short > 0)
+        tried = f"{len(row['search'])} setting{'s' * (len(row['search']) > 1)}" + f", {short} out of time" * (short > 0)
         cells = [name, f"{row['ndcg@10']:.4f}", interval(row), shown(row, "hit_rate@10"), f"{row['seconds']:,.0f}"]
         cells += [time_to(goal, row) if goal else "", f"{row['users_per_second']:,.0f}"]
         lines.append([*cells, f"{row['peak_mb']:,}", str(row["threads"]), f"{tried} in {row['search_seconds']:,.0f} s"])
