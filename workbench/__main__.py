@@ -44,7 +44,7 @@ SERVER = {  # the token stays: JupyterLab makes a new one at every start
     "LabApp.default_url": "/lab/tree/notebooks/00_start_here.ipynb",
     "KernelManager.transport_encryption": "auto",  # other people on this machine cannot listen in
 }
-
+# a process for each processor, and a file of tests whole in one of them, since its tests share what is slow to make
 SIDE_BY_SIDE = ["-n=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 
 
