@@ -302,5 +302,6 @@ class TestPublished:
             assert row["validation_metrics"]["most"] < 1e-6
 
     def test_no_peer_returned_what_it_should_not(self, path: Path) -> None:
-        found = Page(path).figures["protocol"]["findings"]  # what they say of the data is nobody's fault
-        assert [finding for finding in found if "recommended item(s)" in finding] == []
+        found = Page(path).figures["protocol"]["findings"]
+        of_the_file = '"largest id seen + 1"'  # how ids were given out is no peer's doing
+        assert [finding for finding in found if not finding.startswith(of_the_file)] == []
